@@ -1,0 +1,40 @@
+"""gdfast: linear neurons trained by the gradient descent rule, in one read of the data.
+
+The functions are here; estimators, displays and the rest load when they are first touched.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from gdfast.exceptions import DivergenceError, ModelFileError
+from gdfast.functional import DescentResult, error_and_gradient, gradient_descent, scores
+
+__version__ = "0.1.0"
+
+# Public names that pull in scikit-learn or more: loaded on first use, as SPEC 1 has it.
+_LAZY = {
+    "GDClassifier": "gdfast.classifier",
+    "GDRegressor": "gdfast.regressor",
+    "get_include": "gdfast.config",
+    "show_config": "gdfast.config",
+}
+_LAZY_MODULES = ("classifier", "cli", "config", "reference", "regressor")
+
+__all__ = [
+    "DescentResult", "DivergenceError", "GDClassifier", "GDRegressor", "ModelFileError", "error_and_gradient", "get_include",
+    "gradient_descent", "reference", "scores", "show_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"gdfast.{name}")
+    raise AttributeError(f"module 'gdfast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

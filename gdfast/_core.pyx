@@ -1,0 +1,324 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+"""Thin binding of the C engine: buffers in, one call without the GIL, a status out.
+
+Arguments are checked by the callers (functional.py, the estimators); here only what memory safety needs.
+"""
+from libc.string cimport memcpy, memset
+
+cimport numpy as cnp
+
+import os
+
+import numpy as np
+
+cnp.import_array()
+
+SOLVERS = ("auto", "gd", "sgd", "adagrad", "rmsprop", "adam")  # gd_solver, in order
+SCHEDULES = ("auto", "constant", "invscaling", "optimal", "adaptive")  # gd_schedule, in order
+REASONS = ("max_iter", "converged", "no_improvement", "validation", "callback", "precision")  # gd_reason, in order
+METHODS = ("rule", "newton", "diagonal", "gram", "smoothed", "proximal")  # gd_method, in order
+LOSSES = tuple(gd_loss_name(i).decode() for i in range(GD_N_LOSSES))
+MARGIN_LOSSES = tuple(name for i, name in enumerate(LOSSES) if gd_loss_is_margin(i))
+SMOOTH_LOSSES = tuple(name for i, name in enumerate(LOSSES) if gd_loss_is_smooth(i))
+
+
+cdef extern from "Python.h":
+    # Declared without Cython's error checks: an exception that a signal handler raises inside a hook stays pending until
+    # the engine has returned, see raise_status.
+    int PyErr_CheckSignals() nogil
+    void *PyErr_Occurred() nogil
+
+
+# NumPy's kind and size -> gd_type; the only list of stored types on this side.
+_TYPES = {
+    "f8": GD_F64, "f4": GD_F32, "f2": GD_F16, "u1": GD_U8, "b1": GD_U8, "i1": GD_I8, "u2": GD_U16, "i2": GD_I16,
+    "u4": GD_U32, "i4": GD_I32, "u8": GD_U64, "i8": GD_I64,
+}
+STORED_TYPES = frozenset(_TYPES)
+
+
+def _start():
+    """Choose the instruction set, once, at import."""
+    name = os.environ.get("GDFAST_ISA", "")
+    encoded = name.encode()
+    cdef const char *isa = NULL
+    if name:
+        isa = encoded
+    if gd_init(isa) != GD_OK:
+        raise ImportError(f"GDFAST_ISA must be one of {', '.join(available_isas())}, got {name!r}")
+
+
+def available_isas():
+    """Instruction sets that this machine runs, the slowest first."""
+    return tuple(gd_available_isas().decode().split())
+
+
+def isa():
+    """The instruction set in force."""
+    return gd_isa_name().decode()
+
+
+cdef int describe(cnp.ndarray a, gd_matrix *m) except -1:
+    """Fill in m from a 1-d or 2-d array of a stored type; a 1-d array is one column."""
+    cdef str key = f"{a.dtype.kind}{a.dtype.itemsize}"
+    m.type = _TYPES[key]
+    m.data = <const char *>cnp.PyArray_DATA(a)
+    m.n_rows = a.shape[0]
+    m.row_stride = a.strides[0]
+    m.n_cols = a.shape[1] if a.ndim == 2 else 1
+    m.col_stride = a.strides[1] if a.ndim == 2 else a.dtype.itemsize
+    m.swapped = not a.dtype.isnative
+    return 0
+
+
+cdef int poll_signals(void *context) noexcept nogil:
+    """gd_hooks.poll: let Python see Ctrl-C; an exception stays pending until the call has ended."""
+    with gil:
+        return PyErr_CheckSignals() != 0
+
+
+cdef class Problem:
+    """What the error is made of; keeps the arrays alive that `c` points to.
+
+    X (m, d), y (m,) or (m, k), weight (m,) or None, offset (m,), (m, k) or None: arrays of stored types, read in place.
+    rows: int64 (n,) row numbers, or None for all rows.
+    """
+    cdef gd_problem c
+    cdef readonly object X, y, weight, offset, rows
+    cdef readonly int64_t d, k
+
+    def __init__(self, X, y, *, str loss, int64_t n_outputs=1, weight=None, offset=None, rows=None, bint codes=False,
+                 bint softmax=False, double param=0.0, double l2=0.0, double l1=0.0, bint fit_intercept=True,
+                 double smoothing=0.0, bint double_lanes=False):
+        cdef int64_t m = X.shape[0]
+        memset(&self.c, 0, sizeof(self.c))
+        self.X, self.y, self.weight, self.offset = X, y, weight, offset
+        describe(X, &self.c.X)
+        describe(y, &self.c.y)
+        if y.shape[0] != m or (codes and y.ndim != 1) or (not codes and self.c.y.n_cols != n_outputs):
+            raise ValueError(f"y must be of shape ({m},) or ({m}, {n_outputs}), got {y.shape}")
+        if weight is not None:
+            describe(weight, &self.c.weight)
+            if weight.shape != (m,):
+                raise ValueError(f"sample_weight must be of shape ({m},), got {weight.shape}")
+        if offset is not None:
+            describe(offset, &self.c.offset)
+            if offset.shape[0] != m or self.c.offset.n_cols not in (1, n_outputs):
+                raise ValueError(f"offset must be of shape ({m},) or ({m}, {n_outputs}), got {offset.shape}")
+        self.c.n = m
+        if rows is not None:
+            self.rows = np.ascontiguousarray(rows, dtype=np.int64)
+            if self.rows.ndim != 1 or (self.rows.size and not 0 <= self.rows.min() <= self.rows.max() < m):
+                raise ValueError(f"rows must be row numbers 0 ... {m - 1}")
+            self.c.n = self.rows.shape[0]
+            self.c.rows = <const int64_t *>cnp.PyArray_DATA(self.rows)
+        self.c.n_outputs, self.c.loss, self.c.target = n_outputs, LOSSES.index(loss), GD_CODES if codes else GD_VALUES
+        self.c.softmax, self.c.fit_intercept, self.c.loss_param = softmax, fit_intercept, param
+        self.c.l2, self.c.l1, self.c.smoothing, self.c.double_lanes = l2, l1, smoothing, double_lanes
+        self.d, self.k = X.shape[1], n_outputs
+
+
+cdef int raise_status(gd_status status) except -1:
+    """Turn a status into its exception; one that a hook left pending comes out unchanged."""
+    if PyErr_Occurred() != NULL:
+        return -1
+    if status == GD_OK:
+        return 0
+    if status == GD_NO_MEMORY:
+        raise MemoryError("not enough memory for the work space of the pass")
+    raise ValueError(f"problem must be consistent, got status {<int>status}")
+
+
+cdef gd_hooks make_hooks() noexcept:
+    cdef gd_hooks hooks
+    hooks.poll = poll_signals
+    hooks.context = NULL
+    return hooks
+
+
+def error_and_gradient(Problem problem, double[:, ::1] coef, double[::1] intercept, int n_threads=1):
+    """E, dE/dcoef (k, d) and dE/dintercept (k,) from one read of X."""
+    cdef double error = 0.0
+    grad_coef = np.empty((problem.k, problem.d))
+    grad_intercept = np.empty(problem.k)
+    cdef double[:, ::1] gc = grad_coef
+    cdef double[::1] gi = grad_intercept
+    cdef gd_hooks hooks = make_hooks()
+    cdef gd_status status
+    if coef.shape[0] != problem.k or coef.shape[1] != problem.d or intercept.shape[0] != problem.k:
+        raise ValueError(f"coef must be of shape ({problem.k}, {problem.d})")
+    with nogil:
+        status = gd_error_and_gradient(&problem.c, &coef[0, 0], &intercept[0], n_threads, &hooks, &error, &gc[0, 0],
+                                       &gi[0])
+    raise_status(status)
+    return error, grad_coef, grad_intercept
+
+
+def scores(Problem problem, double[:, ::1] coef, double[::1] intercept, cnp.ndarray out, int n_threads=1):
+    """Write z = X w + b + offset into out (n, k) or (n,), C-contiguous float64 or float32."""
+    cdef gd_hooks hooks = make_hooks()
+    cdef gd_status status
+    cdef void *data = cnp.PyArray_DATA(out)
+    cdef int is_float = out.dtype == np.float32
+    if coef.shape[0] != problem.k or coef.shape[1] != problem.d or intercept.shape[0] != problem.k:
+        raise ValueError(f"coef must be of shape ({problem.k}, {problem.d})")
+    if out.size != problem.c.n * problem.k or not out.flags.c_contiguous or out.dtype.char not in "fd":
+        raise ValueError("out must be a C-contiguous float array of the size of the scores")
+    with nogil:
+        status = gd_scores(&problem.c, &coef[0, 0], &intercept[0], n_threads, &hooks, data, is_float)
+    raise_status(status)
+
+
+def find_not_finite(X, rows=None):
+    """(row, column) of the first NaN or infinity of a 1-d or 2-d array of a stored type, or None."""
+    cdef gd_matrix m
+    cdef gd_hooks hooks = make_hooks()
+    cdef int64_t row = -1, col = -1, n = X.shape[0]
+    cdef const int64_t *index = NULL
+    cdef gd_status status
+    describe(X, &m)
+    if rows is not None:
+        rows = np.ascontiguousarray(rows, dtype=np.int64)
+        index, n = <const int64_t *>cnp.PyArray_DATA(rows), rows.shape[0]
+    with nogil:
+        status = gd_find_not_finite(&m, index, n, &hooks, &row, &col)
+    raise_status(status)
+    if row < 0:
+        return None
+    return (int(rows[row]) if rows is not None else row), col
+
+
+cdef class _Hook:
+    """Carries the Python callable into the engine and its exception out again."""
+    cdef object function, error
+    cdef int64_t size
+
+    def __init__(self, function, int64_t size):
+        self.function, self.size = function, size
+
+    cdef int call(self, const gd_epoch *epoch) noexcept:
+        cdef double[::1] view
+        try:
+            weights = np.empty(self.size)
+            view = weights
+            memcpy(&view[0], epoch.weights, self.size * sizeof(double))
+            return bool(self.function(epoch.epoch, epoch.error, epoch.validation_error, epoch.gradient_norm, epoch.eta,
+                                      weights))
+        except BaseException as error:  # any: it travels through C and is raised again by descend
+            self.error = error
+            return -1
+
+
+cdef int epoch_hook(void *context, const gd_epoch *epoch) noexcept nogil:
+    with gil:
+        return (<_Hook>context).call(epoch)
+
+
+cdef curve_array(const gd_curve *curve):
+    out = np.empty(curve.size)
+    cdef double[::1] view = out
+    if curve.size:
+        memcpy(&view[0], curve.data, curve.size * sizeof(double))
+    return out
+
+
+def descend(Problem problem, Problem validation, weights, *, str solver, str learning_rate, double eta0, double power_t,
+            double momentum, bint nesterov, double beta_1, double beta_2, int64_t batch_size, bint shuffle, uint64_t seed,
+            int64_t max_iter, double tol, int64_t n_iter_no_change, int64_t average, int n_threads, int keep_path,
+            callback=None):
+    """Run gd_descend from `weights` (k*d coef, then k intercepts). Returns (status name, weights, report dict).
+
+    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, error, validation_error, gradient_norm,
+    eta, weights) returns true to stop.
+    """
+    cdef gd_settings settings
+    cdef gd_state state
+    cdef gd_report report
+    cdef gd_hooks hooks = make_hooks()
+    cdef gd_problem *held_out = &validation.c if validation is not None else NULL
+    cdef double[::1] start = weights
+    cdef int64_t size = problem.k * problem.d + problem.k
+    cdef _Hook hook = _Hook(callback, size)
+    cdef gd_epoch_hook on_epoch = NULL
+    cdef gd_status status
+    if start.shape[0] != size:
+        raise ValueError(f"weights must be of size {size}, got {start.shape[0]}")
+    if validation is not None and (validation.d != problem.d or validation.k != problem.k):
+        raise ValueError("validation must have the features and outputs of the problem")
+    settings.solver, settings.schedule = SOLVERS.index(solver), SCHEDULES.index(learning_rate)
+    settings.eta0, settings.power_t, settings.momentum, settings.nesterov = eta0, power_t, momentum, nesterov
+    settings.beta_1, settings.beta_2, settings.batch_size, settings.shuffle = beta_1, beta_2, batch_size, shuffle
+    settings.seed, settings.max_iter, settings.tol, settings.n_iter_no_change = seed, max_iter, tol, n_iter_no_change
+    settings.average, settings.n_threads, settings.keep_path = average, n_threads, keep_path
+    hooks.context = <void *>hook
+    if callback is not None:
+        on_epoch = epoch_hook
+    raise_status(gd_state_init(&state, &settings, size))
+    memcpy(state.weights, &start[0], size * sizeof(double))
+    try:
+        with nogil:
+            status = gd_descend(&problem.c, held_out, &settings, &hooks, on_epoch, &state, &report)
+        try:
+            if hook.error is not None:
+                raise hook.error
+            if status not in (GD_NOT_FINITE, GD_DIVERGED):
+                raise_status(status)
+            fitted = np.empty(size)
+            start = fitted
+            memcpy(&start[0], state.weights, size * sizeof(double))
+            out = {
+                "loss_curve": curve_array(&report.loss), "validation_curve": curve_array(&report.validation),
+                "gradient_norm_curve": curve_array(&report.gradient_norm), "eta": curve_array(&report.eta),
+                "path": curve_array(&report.path).reshape(-1, size), "error": report.error,
+                "suboptimality": report.suboptimality, "usable_eta": report.usable_eta, "n_iter": report.n_iter,
+                "n_passes": report.n_passes, "best_epoch": report.best_epoch, "t": state.t,
+                "reason": REASONS[report.reason], "method": METHODS[report.method], "separable": bool(report.separable),
+                "diverged_epoch": report.diverged_epoch, "diverged_step": report.diverged_step,
+                "missing_threads": report.missing_threads,
+            }
+            name = {GD_OK: "ok", GD_NOT_FINITE: "not_finite", GD_DIVERGED: "diverged"}[status]
+            return name, fitted, out
+        finally:
+            gd_report_free(&report)
+    finally:
+        gd_state_free(&state)
+
+
+def pointwise(str loss, z, y, *, double param=0.0, double smoothing=0.0, isa=None):
+    """Error, derivative and curvature of a loss at raw scores z and targets y, float64 arrays of one shape."""
+    z, y = np.broadcast_arrays(np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    cdef double[::1] zs = np.ascontiguousarray(z).ravel(), ys = np.ascontiguousarray(y).ravel()
+    out = np.empty((3, zs.shape[0]))
+    cdef double[:, ::1] o = out
+    cdef bytes name = (isa or gd_isa_name().decode()).encode()
+    cdef const char *isa_name = name
+    cdef int index = LOSSES.index(loss)
+    cdef gd_status status
+    if zs.shape[0]:
+        with nogil:
+            status = gd_pointwise(isa_name, index, param, smoothing, zs.shape[0], &zs[0], &ys[0], &o[0, 0], &o[1, 0],
+                                  &o[2, 0])
+        raise_status(status)
+    return tuple(row.reshape(z.shape) for row in out)
+
+
+def pointwise_softmax(Z, Y, *, isa=None):
+    """Error (n,) and derivative (n, k) of softmax cross-entropy at scores Z and labels Y, both (n, k)."""
+    cdef double[:, ::1] zs = np.ascontiguousarray(Z, dtype=np.float64), ys = np.ascontiguousarray(Y, dtype=np.float64)
+    if zs.shape[0] != ys.shape[0] or zs.shape[1] != ys.shape[1] or zs.shape[0] == 0:
+        raise ValueError("Z and Y must be of one shape (n, k)")
+    error, derivative = np.empty(zs.shape[0]), np.empty((zs.shape[0], zs.shape[1]))
+    cdef double[::1] e = error
+    cdef double[:, ::1] s = derivative
+    cdef bytes name = (isa or gd_isa_name().decode()).encode()
+    cdef const char *isa_name = name
+    cdef gd_status status
+    with nogil:
+        status = gd_pointwise_softmax(isa_name, zs.shape[0], zs.shape[1], &zs[0, 0], &ys[0, 0], &e[0], &s[0, 0])
+    raise_status(status)
+    return error, derivative
+
+
+
+
+_start()

@@ -1,0 +1,105 @@
+"""Rows from NumPy arrays and whatever converts to one (lists, DataFrames, memory maps)."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from gdfast import _core
+
+__all__ = ["as_column", "as_matrix", "check_finite"]
+
+
+def as_matrix(X, name: str = "X") -> np.ndarray:
+    """Return X as a 2-d array of a type that the engine reads as stored, without a copy where there is a choice.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+        Any float but complex, any integer, bool; any strides and byte order. longdouble and objects that are numbers are
+        converted to float64, which copies.
+    name : str
+        What error messages call it.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional, empty, complex, with masked entries, or not numbers.
+    """
+    X = _as_numbers(X, name)
+    if X.ndim != 2:
+        hint = "Reshape your data: array.reshape(-1, 1) for one feature, array.reshape(1, -1) for one sample."
+        if X.ndim < 2:
+            raise ValueError(f"Expected 2D array, got {'scalar' if X.ndim == 0 else '1D'} array instead. {hint}")
+        raise ValueError(f"Found array with dim {X.ndim}, while {name} must be of shape (n, d)")
+    if X.shape[0] == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
+    if X.shape[1] == 0:
+        raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
+    return X
+
+
+def as_column(values, n: int, name: str, *, n_columns: int = 1) -> np.ndarray:
+    """Return values as a finite array of shape (n,), or (n, n_columns) if it is two-dimensional.
+
+    Raises
+    ------
+    ValueError
+        Of another shape, not numbers, or not finite.
+    """
+    values = _as_numbers(values, name)
+    if values.ndim == 2 and values.shape[1] == 1 and n_columns == 1:
+        values = values[:, 0]
+    if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != n_columns):
+        wanted = f"({n},)" if n_columns == 1 else f"({n},) or ({n}, {n_columns})"
+        raise ValueError(f"{name} must be of shape {wanted}, got {values.shape}")
+    if values.shape[0] != n:
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n}, {name} has {values.shape[0]}")
+    check_finite(values, name)
+    return values
+
+
+def check_finite(values: np.ndarray, name: str, rows: np.ndarray | None = None) -> None:
+    """Raise ValueError naming the first row and column of `values` (1-d or 2-d) that is NaN or infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if rows is None and values.ndim == 1 and np.isfinite(values.sum(dtype=np.float64)):
+            return
+    found = _core.find_not_finite(values, rows)
+    if found is None:
+        return
+    row, column = found
+    value = values[row] if values.ndim == 1 else values[row, column]
+    what = "NaN" if np.isnan(value) else "infinity or a value too large for its type"
+    where = f"first at row {row}" + ("" if values.ndim == 1 else f", column {column}")
+    raise ValueError(f"Input {name} contains {what}. ({where})")
+
+
+def _as_numbers(values, name: str) -> np.ndarray:
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} must not have masked entries: they are missing values, got a masked array")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of numbers, got {type(values).__name__}: {error}") from error
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} is {array.dtype}")
+    if f"{array.dtype.kind}{array.dtype.itemsize}" in _core.STORED_TYPES:
+        if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+            _warn_of_rounding(array, name)
+        return array
+    if array.dtype.kind not in "fO":
+        raise ValueError(f"{name} must be an array of numbers, got dtype {array.dtype}")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers, got dtype {array.dtype}: {error}") from error
+
+
+def _warn_of_rounding(array: np.ndarray, name: str) -> None:
+    if array.size and (array.max() > 2**53 or array.min() < -(2**53)):
+        warnings.warn(f"{name}: integer values above 2**53 lose precision in float64", UserWarning, stacklevel=4)

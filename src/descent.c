@@ -1,0 +1,408 @@
+/* The loop: epochs, batches, schedules, stop tests, validation; the update rules themselves are in updates.h. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rng.h"
+#include "run.h"
+#include "threads.h"
+#include "updates.h"
+
+/* ---- state ----------------------------------------------------------------------------------------------------- */
+
+gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t size) {
+    int rule = settings->solver;
+    memset(state, 0, sizeof *state);
+    state->size = size;
+    state->weights = gd_alloc(size, 8);
+    int failed = !state->weights;
+    if (rule == GD_SOLVER_ADAM || ((rule == GD_SOLVER_GD || rule == GD_SOLVER_SGD) && settings->momentum > 0.0))
+        failed |= !(state->velocity = gd_alloc(size, 8));
+    if (rule == GD_SOLVER_ADAGRAD || rule == GD_SOLVER_RMSPROP || rule == GD_SOLVER_ADAM)
+        failed |= !(state->square = gd_alloc(size, 8));
+    if (settings->average > 0 && rule != GD_SOLVER_AUTO) failed |= !(state->mean = gd_alloc(size, 8));
+    if (failed) gd_state_free(state);
+    return failed ? GD_NO_MEMORY : GD_OK;
+}
+
+void gd_state_free(gd_state *state) {
+    gd_release(state->weights);
+    gd_release(state->velocity);
+    gd_release(state->square);
+    gd_release(state->mean);
+    memset(state, 0, sizeof *state);
+}
+
+/* ---- learning rate --------------------------------------------------------------------------------------------- */
+
+typedef struct gd_rates {
+    double eta0;          /* given, or found from the curvature */
+    double eta;           /* in force for the schedules that adapt */
+    double optimal_start; /* Bottou's t0 */
+    double alpha;
+} gd_rates;
+
+/* Bottou's heuristic as scikit-learn has it: the first step has the size that weights are expected to have,
+ * sqrt(1 / sqrt(alpha)), over the slope of the loss there. */
+static double optimal_start(const gd_problem *problem, double alpha) {
+    double typical = sqrt(1.0 / sqrt(alpha)), z = -typical, y = 1.0, error, slope, curvature;
+    gd_pointwise(NULL, problem->loss, problem->loss_param, 0.0, 1, &z, &y, &error, &slope, &curvature);
+    return 1.0 / (typical / fmax(1.0, slope) * alpha);
+}
+
+static int adapts(const gd_settings *settings) { return settings->schedule == GD_AUTO || settings->schedule == GD_ADAPTIVE; }
+
+static double rate_now(const gd_settings *settings, const gd_rates *rates, int64_t t) {
+    switch (settings->schedule) {
+    case GD_INVSCALING: return rates->eta0 / pow((double)t, settings->power_t);
+    case GD_OPTIMAL: return 1.0 / (rates->alpha * (rates->optimal_start + (double)t - 1.0));
+    case GD_CONSTANT: return rates->eta0;
+    default: return rates->eta;
+    }
+}
+
+/* Rules that scale each weight's step themselves need no curvature: 0.001 is Adam's, 0.01 AdaGrad's own default. For
+ * mini-batches of b rows the safe step shrinks from 1 / L towards 1 / max_i ||x_i||^2 (Gower et al. 2019, eq. 12). */
+static gd_status find_rates(gd_run *run, gd_rates *rates) {
+    const gd_settings *settings = run->settings;
+    const gd_problem *problem = &run->engine.problem;
+    rates->alpha = problem->l2 + problem->l1;
+    rates->eta0 = settings->eta0;
+    if (settings->schedule == GD_OPTIMAL) rates->optimal_start = optimal_start(problem, rates->alpha);
+    if (settings->schedule == GD_AUTO) {
+        double largest = 0.0;
+        if (run->state->square) rates->eta0 = settings->solver == GD_SOLVER_ADAGRAD ? 0.01 : 0.001;
+        else {
+            gd_status status = gd_run_curvature(run, &largest);
+            if (status) return status;
+            double rows = settings->batch_size ? (double)settings->batch_size : (double)problem->n;
+            double share = settings->solver == GD_SOLVER_GD ? 0.0 : fmin(1.0, (double)problem->X.n_cols / rows);
+            rates->eta0 = largest > 0.0 ? (1.0 - settings->momentum) / (largest * (1.0 + share)) : 1.0;
+        }
+    }
+    rates->eta = rates->eta0;
+    return GD_OK;
+}
+
+/* ---- divergence ------------------------------------------------------------------------------------------------ */
+
+static gd_status diverged(gd_run *run, double error) {
+    double largest;
+    run->report->error = error;
+    run->report->diverged_epoch = run->report->n_iter + 1;
+    run->report->diverged_step = run->state->t;
+    if (!gd_run_curvature(run, &largest) && largest > 0.0 && isfinite(largest))
+        run->report->usable_eta = (1.0 - run->settings->momentum) / largest;
+    return GD_DIVERGED;
+}
+
+/* ---- full batch ------------------------------------------------------------------------------------------------ */
+
+/* E - E* after steps that gained `before` and then `gained`, if gains go on shrinking by the same factor (Aitken). */
+static double remaining(double before, double gained) {
+    if (!(gained > 0.0)) return gained == 0.0 ? 0.0 : INFINITY;
+    double factor = gained / before;
+    return factor < 1.0 ? gained * factor / (1.0 - factor) : INFINITY;
+}
+
+typedef struct gd_trial { double error, *gradient, *weights, *velocity; } gd_trial; /* the last good point, to go back to */
+
+static gd_status evaluate(gd_run *run, double *error) {
+    gd_status status = gd_engine_evaluate(&run->engine, run->state->weights, error, run->gradient);
+    if (!status) gd_add_l1(&run->engine.problem, run->state->weights, error, NULL);
+    return status;
+}
+
+static void save(const gd_run *run, double error, gd_trial *good) {
+    size_t bytes = sizeof(double) * (size_t)run->size;
+    good->error = error;
+    memcpy(good->gradient, run->gradient, bytes);
+    memcpy(good->weights, run->state->weights, bytes);
+    if (run->state->velocity) memcpy(good->velocity, run->state->velocity, bytes);
+}
+
+/* Back to the last good point; a momentum that led uphill is forgotten. */
+static void restore(gd_run *run, const gd_trial *good) {
+    size_t bytes = sizeof(double) * (size_t)run->size;
+    memcpy(run->gradient, good->gradient, bytes);
+    memcpy(run->state->weights, good->weights, bytes);
+    if (run->state->velocity) memset(run->state->velocity, 0, bytes);
+}
+
+static double full_gradient_norm(gd_run *run, double *room) {
+    double ignored = 0.0;
+    memcpy(room, run->gradient, sizeof *room * (size_t)run->size);
+    gd_add_l1(&run->engine.problem, run->state->weights, &ignored, room);
+    return gd_norm(run->size, room);
+}
+
+/* Steepest descent on all rows. schedule auto: a step that fails to lower E is taken back and the rate halved (with
+ * momentum: the velocity dropped first), a step that succeeds lets it grow by a tenth; so E never rises. */
+static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, double *room) {
+    const gd_settings *settings = run->settings;
+    gd_state *state = run->state;
+    double error, start, before = INFINITY, least = 0.0;
+    gd_status status = evaluate(run, &error);
+    if (status) return status;
+    if (!isfinite(error) || !gd_all_finite(run->size, run->gradient)) return GD_NOT_FINITE;
+    start = fabs(error) + DBL_MIN;
+    run->best_monitor = run->validation.arena ? INFINITY : error;
+    save(run, error, good);
+    int fresh = 1, stop = 0;
+    int64_t refused = 0, slow = 0;
+    while (!stop && run->report->n_iter < settings->max_iter) {
+        double eta = rate_now(settings, rates, state->t + 1);
+        int64_t t = state->t;
+        gd_update(settings, state, run->gradient, eta, run->engine.problem.l1, run->n_coef);
+        if ((status = evaluate(run, &error))) return status;
+        int bad = !isfinite(error) || !gd_all_finite(run->size, run->gradient);
+        if (settings->schedule == GD_AUTO && (bad || error > good->error)) {
+            restore(run, good);
+            state->t = t;
+            if (fresh) rates->eta *= 0.5;
+            fresh = 1;
+            if (++refused > 100) { /* not even the smallest step lowers E: the end of what doubles can resolve */
+                run->report->reason = GD_STOP_PRECISION;
+                break;
+            }
+            continue;
+        }
+        if (bad || error > 1e3 * start) return diverged(run, error);
+        refused = 0;
+        fresh = !state->velocity;
+        if (settings->schedule == GD_AUTO) rates->eta *= 1.1;
+        double gained = good->error - error;
+        least = remaining(before, gained);
+        before = gained;
+        save(run, error, good);
+        if ((status = gd_run_record(run, gd_run_weights(run), error, full_gradient_norm(run, room), eta, &stop))) return status;
+        if (stop) break;
+        slow = settings->tol >= 0.0 && least <= settings->tol * fabs(error) ? slow + 1 : 0;
+        if (slow >= 3) { /* thrice in a row, for gains need not shrink evenly */
+            run->report->reason = GD_STOP_CONVERGED;
+            run->report->suboptimality = least / fabs(error);
+            break;
+        }
+        if (settings->schedule == GD_ADAPTIVE && run->stale >= settings->n_iter_no_change) {
+            run->stale = 0;
+            if ((rates->eta /= 5.0) < 1e-6) {
+                run->report->reason = GD_STOP_NO_IMPROVEMENT;
+                break;
+            }
+        }
+    }
+    run->report->error = good->error;
+    return GD_OK;
+}
+
+/* ---- mini-batches ---------------------------------------------------------------------------------------------- */
+
+enum { ORDER = 4096, AHEAD = 16 };
+
+/* The order of an epoch, produced a piece at a time. */
+typedef struct gd_order {
+    gd_shuffle shuffle;
+    int shuffled;
+    int64_t n, at;       /* rows handed out so far */
+    int64_t have, next;  /* of the piece in `rows` */
+    int64_t capacity, *rows;
+} gd_order;
+
+static void order_start(gd_order *order, const gd_settings *settings, int64_t n, int64_t epoch) {
+    order->shuffled = settings->shuffle;
+    order->n = n;
+    order->at = order->have = order->next = 0;
+    if (order->shuffled) gd_shuffle_start(&order->shuffle, n, settings->seed, epoch);
+}
+
+/* The next batch of up to `count` rows: NULL means the rows `*first`, `*first` + 1, ... themselves. */
+static const int64_t *order_next(gd_order *order, const gd_problem *problem, int64_t count, int64_t *first, int64_t *got) {
+    *got = gd_min(count, order->n - order->at);
+    *first = order->at;
+    order->at += *got;
+    if (!order->shuffled) return NULL;
+    if (order->have - order->next < *got + AHEAD) {
+        int64_t left = order->have - order->next;
+        memmove(order->rows, order->rows + order->next, sizeof *order->rows * (size_t)left);
+        int64_t fresh = gd_shuffle_next(&order->shuffle, order->capacity - left, order->rows + left);
+        if (problem->rows)
+            for (int64_t i = left; i < left + fresh; i++) order->rows[i] = problem->rows[order->rows[i]];
+        order->have = left + fresh;
+        order->next = 0;
+    }
+    const int64_t *rows = order->rows + order->next;
+    order->next += *got;
+    *first = 0;
+    return rows;
+}
+
+/* Touch the first lines of the rows that come next; the processor's own prefetcher continues along a long row. */
+static void prefetch_rows(const gd_order *order, const gd_problem *problem, int64_t count) {
+#if defined(__GNUC__)
+    const gd_matrix *X = &problem->X;
+    int64_t bytes = gd_min(X->n_cols * llabs(X->col_stride), 512), to = gd_min(order->next + AHEAD + count, order->have);
+    for (int64_t i = gd_max(order->next, order->next + AHEAD - count); i < to; i++) {
+        const char *row = X->data + order->rows[i] * X->row_stride;
+        for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b);
+        __builtin_prefetch(problem->y.data + order->rows[i] * problem->y.row_stride);
+    }
+#else
+    (void)order, (void)problem, (void)count;
+#endif
+}
+
+typedef struct gd_epoch_sums { double error, weight, eta; int64_t updates; } gd_epoch_sums;
+
+static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *order, gd_epoch_sums *sums) {
+    const gd_settings *settings = run->settings;
+    const gd_problem *problem = &run->engine.problem;
+    gd_state *state = run->state;
+    int64_t batch = settings->batch_size ? settings->batch_size : problem->n;
+    memset(sums, 0, sizeof *sums);
+    order_start(order, settings, problem->n, state->epoch);
+    while (order->at < order->n) {
+        int64_t first, count;
+        double error, weight;
+        const int64_t *rows = order_next(order, problem, batch, &first, &count);
+        if (rows) prefetch_rows(order, problem, count);
+        gd_status status = gd_engine_batch(&run->engine, rows, first, count, state->weights, &error, run->gradient, &weight);
+        if (status) return status;
+        if (weight == 0.0) continue; /* nothing to learn from */
+        double eta = rate_now(settings, rates, state->t + 1);
+        gd_update(settings, state, run->gradient, eta, problem->l1, run->n_coef);
+        sums->error += weight * error;
+        sums->weight += weight;
+        sums->eta += eta;
+        sums->updates++;
+        if (!isfinite(error)) return GD_DIVERGED;
+        if (settings->keep_path == 2 && (status = gd_run_keep(run, gd_run_weights(run)))) return status;
+    }
+    return gd_all_finite(run->size, state->weights) ? GD_OK : GD_DIVERGED;
+}
+
+/* Has the first epoch failed because X is not finite? A pass at w = 0 tells: then scores are not finite only if X is not. */
+static gd_status why_not_finite(gd_run *run, double error) {
+    double at_zero;
+    memset(run->gradient, 0, sizeof *run->gradient * (size_t)run->size);
+    gd_status status = gd_engine_evaluate(&run->engine, run->gradient, &at_zero, NULL);
+    return status ? status : isfinite(at_zero) ? diverged(run, error) : GD_NOT_FINITE;
+}
+
+/* The mean error of an epoch, each batch's taken before its update, plus the penalty at its end. The gradient norm is that
+ * of the mean step over the mean rate: for plain sgd, of the mean gradient. schedule auto takes an epoch back that raised
+ * the error tenfold or left the finite range, and halves its rate. */
+static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, gd_trial *good, double *room) {
+    const gd_settings *settings = run->settings;
+    const gd_problem *problem = &run->engine.problem;
+    gd_state *state = run->state;
+    double null_error, scale, error = NAN;
+    int stop = 0;
+    gd_status status = gd_engine_batch(&run->engine, NULL, 0, gd_min(problem->n, GD_BLOCK_ROWS), state->weights, &null_error, NULL, NULL);
+    if (status) return status;
+    scale = fabs(null_error) + 1.0;
+    run->best_monitor = INFINITY;
+    int64_t refused = 0;
+    while (!stop && run->report->n_iter < settings->max_iter) {
+        gd_epoch_sums sums;
+        int64_t t = state->t;
+        save(run, error, good);
+        status = epoch_of_batches(run, rates, order, &sums);
+        if (status && status != GD_DIVERGED) return status;
+        error = sums.weight > 0.0 ? sums.error / sums.weight : NAN;
+        int bad = status || !isfinite(error) || fabs(error) > 1e8 * scale;
+        if (bad && settings->schedule != GD_AUTO) return why_not_finite(run, error);
+        if (settings->schedule == GD_AUTO && (bad || error > 10.0 * (isfinite(good->error) ? fabs(good->error) : scale) + scale)) {
+            if (refused == 0 && bad) {
+                status = why_not_finite(run, error);
+                if (status == GD_NOT_FINITE || status == GD_INTERRUPTED) return status;
+            }
+            if (++refused > 200) return diverged(run, error);
+            error = good->error;
+            restore(run, good);
+            state->t = t;
+            rates->eta *= 0.5;
+            continue;
+        }
+        state->epoch++;
+        double norm = 0.0, eta = sums.updates ? sums.eta / (double)sums.updates : 0.0;
+        for (int64_t j = 0; j < run->size; j++) room[j] = state->weights[j] - good->weights[j];
+        if (sums.eta > 0.0) norm = gd_norm(run->size, room) / sums.eta;
+        const double *weights = gd_run_weights(run);
+        error += 0.5 * problem->l2 * gd_dot(run->n_coef, weights, weights);
+        gd_add_l1(problem, weights, &error, NULL);
+        if ((status = gd_run_record(run, weights, error, norm, eta, &stop))) return status;
+        if (!stop && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change) {
+            run->stale = 0;
+            if (adapts(settings)) rates->eta /= 5.0;
+            if (!adapts(settings) || rates->eta < fmin(1e-6, 1e-3 * rates->eta0)) {
+                run->report->reason = GD_STOP_NO_IMPROVEMENT;
+                stop = 1;
+            }
+        }
+    }
+    return GD_OK;
+}
+
+/* ---- the call -------------------------------------------------------------------------------------------------- */
+
+static gd_status descend_rule(gd_run *run) {
+    int64_t size = run->size, batch = run->settings->batch_size;
+    int full = run->settings->solver == GD_SOLVER_GD || (!batch && !run->settings->shuffle);
+    gd_order order = {.capacity = full ? 0 : gd_max(ORDER, 2 * (batch ? batch : run->engine.problem.n) + AHEAD)};
+    double *room = gd_alloc(4 * size, 8);
+    order.rows = gd_alloc(full || !run->settings->shuffle ? 0 : order.capacity, sizeof *order.rows);
+    gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
+    gd_rates rates = {0};
+    run->report->method = GD_METHOD_RULE;
+    if (!status) status = find_rates(run, &rates);
+    if (!status) {
+        gd_trial good = {0.0, room, room + size, room + 2 * size};
+        status = full ? descend_full(run, &rates, &good, room + 3 * size)
+                      : descend_batches(run, &rates, &order, &good, room + 3 * size);
+    }
+    gd_release(order.rows);
+    gd_release(room);
+    return status;
+}
+
+/* The weights to return, and the exact error at them. */
+static gd_status conclude(gd_run *run) {
+    gd_state *state = run->state;
+    size_t bytes = sizeof(double) * (size_t)run->size;
+    if (run->validation.arena && run->report->best_epoch > 0) memcpy(state->weights, run->best, bytes);
+    else if (gd_run_weights(run) != state->weights) memcpy(state->weights, state->mean, bytes);
+    gd_status status = gd_engine_evaluate(&run->engine, state->weights, &run->report->error, NULL);
+    if (!status) gd_add_l1(&run->engine.problem, state->weights, &run->report->error, NULL);
+    return status;
+}
+
+gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
+                     const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state, gd_report *report) {
+    gd_run run = {.settings = settings, .on_epoch = on_epoch, .context = hooks ? hooks->context : NULL, .state = state,
+                  .report = report, .best_monitor = INFINITY};
+    unsigned long fp = gd_fp_enter();
+    memset(report, 0, sizeof *report);
+    report->suboptimality = report->best_validation = NAN;
+    run.size = state->size;
+    run.n_coef = problem->n_outputs * problem->X.n_cols;
+    gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
+    if (!status) status = gd_engine_init(&run.engine, problem, settings->n_threads, hooks);
+    if (!status && validation) status = gd_engine_init(&run.validation, validation, settings->n_threads, hooks);
+    double *room = status ? NULL : gd_alloc(2 * run.size, 8);
+    if (!status && !room) status = GD_NO_MEMORY;
+    if (!status) {
+        run.gradient = room, run.best = room + run.size;
+        memcpy(run.best, state->weights, sizeof *room * (size_t)run.size);
+        if (settings->keep_path) status = gd_run_keep(&run, state->weights);
+        if (!status) status = settings->solver == GD_SOLVER_AUTO ? gd_newton(&run) : descend_rule(&run);
+        if (!status) status = conclude(&run);
+        report->n_passes = (int64_t)(run.engine.rows_read / (double)problem->n + 0.5);
+        report->missing_threads = run.engine.missing_threads + run.validation.missing_threads;
+    }
+    gd_release(room);
+    gd_engine_free(&run.validation);
+    gd_engine_free(&run.engine);
+    gd_fp_restore(fp);
+    return status;
+}

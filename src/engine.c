@@ -1,0 +1,425 @@
+/* Blocks of rows over threads, and the fixed tree that adds them up. */
+#include "engine.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "threads.h"
+
+static const int64_t type_size[GD_N_TYPES] = {[GD_F64] = 8, [GD_F32] = 4, [GD_F16] = 2, [GD_U8] = 1,  [GD_I8] = 1, [GD_U16] = 2,
+                                              [GD_I16] = 2, [GD_U32] = 4, [GD_I32] = 4, [GD_U64] = 8, [GD_I64] = 8};
+
+int64_t gd_min(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t gd_max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+void *gd_alloc(int64_t count, int64_t size) {
+    if (count < 0 || size < 0 || (size > 0 && count > (INT64_MAX - 128) / size)) return NULL;
+    size_t bytes = (size_t)round_up(count * size + 64, 64);
+    void *memory = aligned_alloc(64, bytes);
+    return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+void gd_release(void *memory) { free(memory); }
+
+/* ---- setting up ------------------------------------------------------------------------------------------------ */
+
+static int uses_double_lanes(const gd_problem *problem) {
+    int type = problem->X.type;
+    return problem->double_lanes || type == GD_F64 || type == GD_U32 || type == GD_I32 || type == GD_U64 || type == GD_I64;
+}
+
+/* Native, aligned and contiguous along the lanes: kernels may read X where it lies. */
+static int can_read_in_place(const gd_problem *problem, int doubles, int by_rows) {
+    const gd_matrix *X = &problem->X;
+    int64_t size = doubles ? 8 : 4, lane = by_rows ? X->row_stride : X->col_stride, other = by_rows ? X->col_stride : X->row_stride;
+    return X->type == (doubles ? GD_F64 : GD_F32) && !X->swapped && !problem->rows && (uintptr_t)X->data % (uintptr_t)size == 0 &&
+           (lane == size || (by_rows ? X->n_rows : X->n_cols) == 1) && other % size == 0;
+}
+
+static void plan_pass(gd_engine *engine) {
+    const gd_problem *problem = &engine->problem;
+    gd_pass *pass = &engine->pass;
+    int doubles = uses_double_lanes(problem);
+    int64_t lanes = doubles ? GD_LANES_D : GD_LANES_F, size = doubles ? 8 : 4;
+    pass->problem = problem;
+    pass->d = problem->X.n_cols;
+    pass->k = problem->n_outputs;
+    pass->k_pad = pass->k == 1 ? 1 : round_up(pass->k, lanes);
+    pass->d_pad = round_up(pass->d, lanes);
+    pass->doubles = doubles;
+    pass->by_rows = pass->k == 1 && pass->d < GD_SMALL_D;
+    pass->direct = can_read_in_place(problem, doubles, pass->by_rows);
+    pass->out_size = 2 + pass->k_pad + pass->d * pass->k_pad;
+    pass->tile_rows = GD_BLOCK_ROWS;
+    if (!pass->by_rows) {
+        pass->tile_rows = GD_TILE_ROWS;
+        while (pass->tile_rows > 8 && pass->tile_rows * pass->d * size > GD_TILE_BYTES) pass->tile_rows /= 2;
+    }
+}
+
+/* Hands out consecutive aligned pieces of an arena, or, with base NULL, measures how large it must be. */
+typedef struct gd_cutter { char *base; int64_t used; } gd_cutter;
+
+static void *cut(gd_cutter *cutter, int64_t count, int64_t size) {
+    int64_t at = cutter->used;
+    if (at < 0 || count > (INT64_MAX / 4 - at) / (size ? size : 1)) {
+        cutter->used = -1;
+        return NULL;
+    }
+    cutter->used = at + round_up(count * size, 64) + 64; /* 64 to spare: kernels store whole lanes */
+    return cutter->base ? cutter->base + at : NULL;
+}
+
+static void cut_all(gd_engine *engine, gd_cutter *cutter) {
+    const gd_pass *pass = &engine->pass;
+    int64_t size = pass->doubles ? 8 : 4, lanes = pass->doubles ? GD_LANES_D : GD_LANES_F, rows = pass->tile_rows;
+    engine->scratch = cut(cutter, engine->n_threads, sizeof *engine->scratch);
+    for (int t = 0; t < engine->n_threads; t++) {
+        gd_scratch s;
+        s.tile = cut(cutter, pass->direct ? 0 : rows * pass->d, size);
+        s.gradient = cut(cutter, pass->k > 1 ? (pass->d + 1) * pass->k_pad : pass->by_rows ? pass->d * lanes : pass->d_pad, size);
+        s.Z = cut(cutter, rows * pass->k_pad, size);
+        s.R = cut(cutter, rows * pass->k_pad, size);
+        s.z = cut(cutter, rows * pass->k, 8);
+        s.y = cut(cutter, rows * pass->k, 8);
+        s.r = cut(cutter, rows * pass->k, 8);
+        s.offset = cut(cutter, gd_max(rows * pass->k, GD_BLOCK_ROWS), 8);
+        s.s = cut(cutter, GD_BLOCK_ROWS, 8);
+        s.e = cut(cutter, GD_BLOCK_ROWS, 8);
+        s.room = cut(cutter, GD_BLOCK_ROWS, 8);
+        s.slopes = cut(cutter, GD_BLOCK_ROWS, 8);
+        if (engine->scratch) engine->scratch[t] = s;
+    }
+    engine->weights = cut(cutter, pass->k == 1 ? pass->d_pad : pass->d * pass->k_pad, size);
+    engine->bias = cut(cutter, pass->k, 8);
+    engine->total = cut(cutter, pass->out_size, 8);
+    engine->partials = cut(cutter, engine->n_chunks * pass->out_size, 8);
+    engine->stacks = cut(cutter, engine->n_threads * (engine->levels + 1) * pass->out_size, 8);
+}
+
+/* Chunks are whole subtrees (2^c blocks): several per thread for balance, small enough to be left within 100 ms, few enough
+ * that their sums stay small. How many there are changes no bit. */
+static void plan_chunks(gd_engine *engine) {
+    int64_t n_blocks = (engine->problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, wanted = 1;
+    if (engine->n_threads > 1) {
+        wanted = gd_max(8 * engine->n_threads, n_blocks * GD_BLOCK_ROWS / (1 << 24) * engine->pass.d);
+        wanted = gd_max(gd_min(wanted, (int64_t)(1 << 23) / engine->pass.out_size), 2 * engine->n_threads);
+    }
+    engine->chunk_blocks = 1;
+    engine->levels = 1;
+    while (engine->chunk_blocks * wanted < n_blocks) engine->chunk_blocks *= 2, engine->levels++;
+    engine->n_chunks = (n_blocks + engine->chunk_blocks - 1) / engine->chunk_blocks;
+}
+
+gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_threads, const gd_hooks *hooks) {
+    memset(engine, 0, sizeof *engine);
+    if (problem->n < 1 || problem->X.n_cols < 1 || problem->n_outputs < 1 || problem->loss < 0 || problem->loss >= GD_N_LOSSES ||
+        problem->X.type < 0 || problem->X.type >= GD_N_TYPES)
+        return GD_BAD_ARGUMENT;
+    engine->problem = *problem;
+    engine->kernels = gd_kernels_now();
+    engine->hooks = hooks;
+    plan_pass(engine);
+    /* below about 2^18 multiplications a thread costs more than it brings */
+    double work = (double)problem->n * (double)(engine->pass.d + 16) * (double)engine->pass.k_pad;
+    engine->n_threads = (int)gd_max(1, gd_min(n_threads, (int64_t)fmin(work / 262144.0, 1024.0)));
+    plan_chunks(engine);
+    gd_cutter cutter = {NULL, 0};
+    cut_all(engine, &cutter);
+    if (cutter.used < 0 || !(engine->arena = gd_alloc(cutter.used, 1))) return GD_NO_MEMORY;
+    cutter = (gd_cutter){engine->arena, 0};
+    cut_all(engine, &cutter);
+    engine->pass.weights = engine->weights;
+    engine->pass.bias = engine->bias;
+    return GD_OK;
+}
+
+void gd_engine_free(gd_engine *engine) {
+    gd_release(engine->arena);
+    engine->arena = NULL;
+}
+
+/* Subnormal weights would cost a hundred cycles each and change nothing: they count as 0. */
+static float to_float(double w) {
+    float f = (float)w;
+    return fabsf(f) < FLT_MIN ? 0.0f : f;
+}
+static double to_double(double w) { return fabs(w) < DBL_MIN ? 0.0 : w; }
+
+void gd_engine_set_weights(gd_engine *engine, const double *weights) {
+    const gd_pass *pass = &engine->pass;
+    int64_t d = pass->d, k = pass->k, step = pass->k_pad;
+    float *f = engine->weights;
+    double *g = engine->weights;
+    for (int64_t c = 0; c < k; c++) {
+        const double *w = weights + c * d;
+        if (pass->doubles)
+            for (int64_t j = 0; j < d; j++) g[j * step + c] = to_double(w[j]);
+        else
+            for (int64_t j = 0; j < d; j++) f[j * step + c] = to_float(w[j]);
+        engine->bias[c] = weights[k * d + c];
+    }
+}
+
+/* ---- interruption ---------------------------------------------------------------------------------------------- */
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int gd_engine_poll(gd_engine *engine) {
+    if (engine->interrupted || !engine->hooks || !engine->hooks->poll) return engine->interrupted;
+    double now = seconds();
+    if (now < engine->next_poll) return 0;
+    engine->next_poll = now + 0.02;
+    if (engine->hooks->poll(engine->hooks->context)) engine->interrupted = 1;
+    return engine->interrupted;
+}
+
+/* ---- summing --------------------------------------------------------------------------------------------------- */
+
+static void add_to(int64_t n, double *restrict a, const double *restrict b) {
+    for (int64_t i = 0; i < n; i++) a[i] += b[i];
+}
+
+typedef struct gd_job { gd_engine *engine; int64_t first, count; } gd_job;
+
+/* One chunk: blocks pushed on a stack whose level l holds the sum of 2^l blocks, as the bits of a counter. */
+static void sum_chunk(void *context, int64_t chunk, int worker) {
+    const gd_job *job = context;
+    gd_engine *engine = job->engine;
+    const gd_pass *pass = &engine->pass;
+    int64_t size = pass->out_size, from = chunk * engine->chunk_blocks * GD_BLOCK_ROWS;
+    int64_t to = gd_min(job->count, from + engine->chunk_blocks * GD_BLOCK_ROWS), done = 0;
+    double *stack = engine->stacks + worker * (engine->levels + 1) * size, *leaf = stack + engine->levels * size;
+    for (int64_t at = from; at < to; at += GD_BLOCK_ROWS, done++) {
+        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        engine->kernels->block[pass->doubles](pass, &engine->scratch[worker], job->first + at,
+                                              gd_min(to - at, GD_BLOCK_ROWS), leaf);
+        int64_t level = 0;
+        for (; done >> level & 1; level++) {
+            add_to(size, stack + level * size, leaf);
+            memcpy(leaf, stack + level * size, sizeof *leaf * (size_t)size);
+        }
+        memcpy(stack + level * size, leaf, sizeof *leaf * (size_t)size);
+    }
+    double *sum = NULL; /* an incomplete tree: the smaller parts stand to the right of the larger */
+    for (int64_t level = 0; level < engine->levels; level++)
+        if (done >> level & 1) {
+            double *part = stack + level * size;
+            if (sum) add_to(size, part, sum);
+            sum = part;
+        }
+    memcpy(engine->partials + chunk * size, sum, sizeof *sum * (size_t)size);
+}
+
+/* The tree over n leaves of `size` doubles, in place; the sum ends in leaf 0. */
+static void sum_tree(int64_t n, int64_t size, double *leaves) {
+    for (int64_t width = 1; width < n; width *= 2)
+        for (int64_t i = 0; i + width < n; i += 2 * width) add_to(size, leaves + i * size, leaves + (i + width) * size);
+}
+
+/* engine->total = sums over rows first ... first + count - 1 at the weights that were set. */
+static gd_status sum_rows(gd_engine *engine, int64_t first, int64_t count) {
+    gd_job job = {engine, first, count};
+    int64_t size = engine->pass.out_size;
+    engine->rows_read += (double)count;
+    if (count <= GD_BLOCK_ROWS) {
+        engine->kernels->block[engine->pass.doubles](&engine->pass, engine->scratch, first, count, engine->total);
+        return gd_engine_poll(engine) ? GD_INTERRUPTED : GD_OK;
+    }
+    int64_t chunk_rows = engine->chunk_blocks * GD_BLOCK_ROWS, n_chunks = (count + chunk_rows - 1) / chunk_rows;
+    unsigned long fp = gd_fp_enter();
+    engine->missing_threads += gd_parallel(n_chunks, sum_chunk, &job, engine->n_threads);
+    if (!engine->interrupted) {
+        sum_tree(n_chunks, size, engine->partials);
+        memcpy(engine->total, engine->partials, sizeof *engine->total * (size_t)size);
+    }
+    gd_fp_restore(fp);
+    return engine->interrupted ? GD_INTERRUPTED : GD_OK;
+}
+
+/* engine->total -> the mean loss, and the gradient of it and of the l2 penalty. */
+static double finish(const gd_engine *engine, const double *weights, double *gradient) {
+    const gd_pass *pass = &engine->pass;
+    const gd_problem *problem = &engine->problem;
+    const double *bias = engine->total + 2, *G = bias + pass->k_pad;
+    int64_t d = pass->d, k = pass->k;
+    double total = engine->total[1] > 0.0 ? engine->total[1] : INFINITY; /* no weight at all: 0 everywhere */
+    for (int64_t c = 0; gradient && c < k; c++) {
+        for (int64_t j = 0; j < d; j++)
+            gradient[c * d + j] = G[j * pass->k_pad + c] / total + problem->l2 * weights[c * d + j];
+        gradient[k * d + c] = problem->fit_intercept ? bias[c] / total : 0.0;
+    }
+    return engine->total[0] / total;
+}
+
+gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *error, double *gradient) {
+    gd_engine_set_weights(engine, weights);
+    gd_status status = sum_rows(engine, 0, engine->problem.n);
+    if (status) return status;
+    double norm = 0.0;
+    for (int64_t j = 0; j < engine->pass.k * engine->pass.d; j++) norm += weights[j] * weights[j];
+    *error = finish(engine, weights, gradient) + 0.5 * engine->problem.l2 * norm;
+    return GD_OK;
+}
+
+gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t first, int64_t count, const double *weights,
+                          double *error, double *gradient, double *weight_sum) {
+    const int64_t *all = engine->problem.rows;
+    int direct = engine->pass.direct;
+    if (rows) engine->problem.rows = rows, engine->pass.direct = 0;
+    gd_engine_set_weights(engine, weights);
+    gd_status status = sum_rows(engine, first, count);
+    engine->problem.rows = all, engine->pass.direct = direct;
+    if (status) return status;
+    *error = finish(engine, weights, gradient);
+    if (weight_sum) *weight_sum = engine->total[1];
+    return GD_OK;
+}
+
+void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient) {
+    double l1 = problem->l1, norm = 0.0;
+    if (l1 == 0.0) return;
+    for (int64_t j = 0; j < problem->n_outputs * problem->X.n_cols; j++) {
+        double w = weights[j];
+        norm += fabs(w);
+        if (!gradient) continue;
+        double *g = gradient + j;
+        if (w != 0.0) *g += w > 0.0 ? l1 : -l1;
+        else *g = *g > l1 ? *g - l1 : *g < -l1 ? *g + l1 : 0.0;
+    }
+    *error += l1 * norm;
+}
+
+/* ---- public ---------------------------------------------------------------------------------------------------- */
+
+gd_status gd_error_and_gradient(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
+                                const gd_hooks *hooks, double *error, double *grad_coef, double *grad_intercept) {
+    int64_t k = problem->n_outputs, size = k * problem->X.n_cols;
+    gd_engine engine;
+    unsigned long fp = gd_fp_enter();
+    gd_status status = gd_engine_init(&engine, problem, n_threads, hooks);
+    double *weights = status ? NULL : gd_alloc(2 * (size + k), 8), *gradient = weights ? weights + size + k : NULL;
+    if (!status && !weights) status = GD_NO_MEMORY;
+    if (!status) {
+        memcpy(weights, coef, sizeof *coef * (size_t)size);
+        memcpy(weights + size, intercept, sizeof *coef * (size_t)k);
+        engine.problem.fit_intercept = 1;
+        status = gd_engine_evaluate(&engine, weights, error, gradient);
+    }
+    if (!status) {
+        gd_add_l1(problem, weights, error, gradient);
+        if (grad_coef) memcpy(grad_coef, gradient, sizeof *coef * (size_t)size);
+        if (grad_intercept) memcpy(grad_intercept, gradient + size, sizeof *coef * (size_t)k);
+    }
+    gd_release(weights);
+    gd_engine_free(&engine);
+    gd_fp_restore(fp);
+    return status;
+}
+
+typedef struct gd_scores_job { gd_engine *engine; int64_t rows_per_task; void *out; int out_is_float; } gd_scores_job;
+
+static void scores_task(void *context, int64_t task, int worker) {
+    gd_scores_job *job = context;
+    gd_engine *engine = job->engine;
+    const gd_pass *pass = &engine->pass;
+    int64_t to = gd_min(pass->problem->n, (task + 1) * job->rows_per_task), k = pass->k;
+    double *z = engine->stacks + worker * GD_BLOCK_ROWS * k;
+    for (int64_t at = task * job->rows_per_task; at < to; at += GD_BLOCK_ROWS) {
+        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        int64_t rows = gd_min(to - at, GD_BLOCK_ROWS);
+        engine->kernels->scores[pass->doubles](pass, &engine->scratch[worker], at, rows, z);
+        if (job->out_is_float)
+            for (int64_t i = 0; i < rows * k; i++) ((float *)job->out)[at * k + i] = (float)z[i];
+        else memcpy((double *)job->out + at * k, z, sizeof *z * (size_t)(rows * k));
+    }
+}
+
+gd_status gd_scores(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
+                    const gd_hooks *hooks, void *out, int out_is_float) {
+    int64_t k = problem->n_outputs, size = k * problem->X.n_cols;
+    gd_engine engine;
+    unsigned long fp = gd_fp_enter();
+    gd_status status = gd_engine_init(&engine, problem, n_threads, hooks);
+    double *weights = status ? NULL : gd_alloc(size + k, 8), *own = engine.stacks;
+    double *room = weights ? gd_alloc(engine.n_threads * GD_BLOCK_ROWS * k, 8) : NULL;
+    if (!status && !room) status = GD_NO_MEMORY;
+    if (!status) {
+        memcpy(weights, coef, sizeof *coef * (size_t)size);
+        memcpy(weights + size, intercept, sizeof *coef * (size_t)k);
+        gd_engine_set_weights(&engine, weights);
+        int64_t per_task = GD_BLOCK_ROWS * gd_max(1, gd_min(64, problem->n / GD_BLOCK_ROWS / (4 * engine.n_threads)));
+        gd_scores_job job = {&engine, per_task, out, out_is_float};
+        engine.stacks = room;
+        gd_parallel((problem->n + per_task - 1) / per_task, scores_task, &job, engine.n_threads);
+        engine.stacks = own;
+        status = engine.interrupted ? GD_INTERRUPTED : GD_OK;
+    }
+    gd_release(room);
+    gd_release(weights);
+    gd_engine_free(&engine);
+    gd_fp_restore(fp);
+    return status;
+}
+
+gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n, const gd_hooks *hooks, int64_t *row,
+                             int64_t *col) {
+    gd_engine engine = {.hooks = hooks};
+    *row = *col = -1;
+    if (X->type != GD_F64 && X->type != GD_F32 && X->type != GD_F16) return GD_OK;
+    for (int64_t i = 0; i < n; i++) {
+        if (i % 1024 == 0 && gd_engine_poll(&engine)) return GD_INTERRUPTED;
+        const char *at = X->data + (rows ? rows[i] : i) * X->row_stride;
+        for (int64_t j = 0; j < X->n_cols; j++, at += X->col_stride) {
+            uint8_t bytes[8];
+            uint64_t bits = 0;
+            int64_t size = type_size[X->type];
+            memcpy(bytes, at, (size_t)size);
+            for (int64_t b = 0; b < size; b++) /* most significant byte first */
+                bits = bits << 8 | bytes[X->swapped == (GD_BIG_ENDIAN == 0) ? b : size - 1 - b];
+            uint64_t exponent = X->type == GD_F64 ? 0x7ffULL << 52 : X->type == GD_F32 ? 0xffULL << 23 : 0x1fULL << 10;
+            if ((bits & exponent) == exponent) {
+                *row = i, *col = j;
+                return GD_OK;
+            }
+        }
+    }
+    return GD_OK;
+}
+
+gd_status gd_pointwise(const char *isa, int loss, double param, double smoothing, int64_t n, const double *z,
+                       const double *y, double *error, double *derivative, double *curvature) {
+    const gd_kernels *kernels = gd_kernels_named(isa);
+    if (!kernels || loss < 0 || loss >= GD_N_LOSSES) return GD_BAD_ARGUMENT;
+    unsigned long fp = gd_fp_enter();
+    kernels->pointwise(loss, param, smoothing, n, z, y, error, derivative, curvature);
+    gd_fp_restore(fp);
+    return GD_OK;
+}
+
+gd_status gd_pointwise_softmax(const char *isa, int64_t n, int64_t k, const double *Z, const double *Y, double *error,
+                               double *derivative) {
+    const gd_kernels *kernels = gd_kernels_named(isa);
+    double *room = gd_alloc(n * (3 * k + 1), 8);
+    if (!kernels) return GD_BAD_ARGUMENT;
+    if (!room) return GD_NO_MEMORY;
+    double *z = room + n, *y = z + n * k, *slope = y + n * k;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < k; j++) z[j * n + i] = Z[i * k + j], y[j * n + i] = Y[i * k + j];
+    unsigned long fp = gd_fp_enter();
+    kernels->softmax(n, k, n, z, y, error, slope, room);
+    gd_fp_restore(fp);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < k; j++) derivative[i * k + j] = slope[j * n + i];
+    gd_release(room);
+    return GD_OK;
+}

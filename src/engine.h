@@ -1,0 +1,56 @@
+/* Private to src/: a problem made ready for passes. Allocates once; every pass after that only computes. */
+#ifndef GDFAST_ENGINE_H
+#define GDFAST_ENGINE_H
+
+#include "kernels.h"
+
+typedef struct gd_engine {
+    gd_problem problem;    /* a copy: mini-batches point its rows elsewhere */
+    const gd_kernels *kernels;
+    gd_pass pass;
+    int n_threads;
+    const gd_hooks *hooks; /* may be NULL */
+    double next_poll;      /* seconds, by the monotonic clock */
+    volatile int interrupted;
+    int missing_threads;
+    int64_t n_passes;      /* full reads of X, in rows / n */
+    double rows_read;
+
+    void *arena;           /* all of the below */
+    gd_scratch *scratch;   /* (n_threads) */
+    void *weights;         /* the weights in the lane type, see gd_pass.weights */
+    double *bias;          /* (k) */
+    double *total;         /* (out_size) the sums of the last pass */
+    double *partials;      /* (n_chunks, out_size) */
+    double *stacks;        /* (n_threads, levels, out_size) */
+    int64_t n_chunks, levels, chunk_blocks;
+} gd_engine;
+
+gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_threads, const gd_hooks *hooks);
+void gd_engine_free(gd_engine *engine);
+
+/* Bring weights (k*d coef, then k intercepts) into the lane type for the passes to come. */
+void gd_engine_set_weights(gd_engine *engine, const double *weights);
+
+/* The smooth part of E, and its gradient (k*d + k) unless NULL, over all rows at the weights that were set. */
+gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *error, double *gradient);
+
+/* The same over rows first ... first + count - 1 of `rows` (NULL: of the problem), but for the penalty's own error, which
+ * is left out. weight_sum, unless NULL, gets the sum of s. */
+gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t first, int64_t count, const double *weights,
+                          double *error, double *gradient, double *weight_sum);
+
+/* gradient (k*d + k) of E with l1: the subgradient of least norm. */
+void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient);
+
+/* 1 if the call is to end: asks hooks->poll at most every 20 ms. Only for the calling thread. */
+int gd_engine_poll(gd_engine *engine);
+
+/* count * size bytes, zeroed, 64-byte aligned; NULL if that overflows or is not to be had. */
+void *gd_alloc(int64_t count, int64_t size);
+void gd_release(void *memory);
+
+int64_t gd_min(int64_t a, int64_t b);
+int64_t gd_max(int64_t a, int64_t b);
+
+#endif

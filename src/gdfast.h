@@ -1,0 +1,227 @@
+/* gdfast: training linear neurons by the gradient descent rule.
+ *
+ * The C API. Plain C11: no globals that change after gd_init(), no output, no exit; every call returns a status.
+ *
+ * A neuron reads n samples X (n, d), has weights w (d) and a bias b, and answers z = Xw + b. For k outputs the
+ * weights are (k, d), row-major, and the biases (k). The error that everything here evaluates and descends is
+ *
+ *     E(w, b) = sum_i s_i loss(y_i, x_i.w + b + offset_i) / sum_i s_i + l2/2 ||w||^2 + l1 ||w||_1
+ *
+ * Determinism: rows are cut into blocks of GD_BLOCK_ROWS by their number, sums inside a block run over fixed lanes in
+ * a fixed order, and block sums (double) combine in a fixed binary tree. Results do not depend on the number of
+ * threads, on the layout of X, nor on whether AVX2 or AVX-512 is used.
+ */
+#ifndef GDFAST_H
+#define GDFAST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { GD_BLOCK_ROWS = 256 };
+
+/* What a call came to. Python turns everything but GD_OK into an exception. */
+typedef enum gd_status {
+    GD_OK = 0,
+    GD_NO_MEMORY,    /* an allocation failed; nothing leaks */
+    GD_BAD_ARGUMENT, /* a struct breaks a rule stated below */
+    GD_NOT_FINITE,   /* the very first pass met NaN or infinity: see gd_find_not_finite */
+    GD_DIVERGED,     /* error or weights left the finite range: see gd_report */
+    GD_INTERRUPTED   /* a hook asked to stop at once */
+} gd_status;
+
+/* Stored types, all read in place. Compute runs in double for GD_F64 and the 32- and 64-bit integers, in float lanes
+ * with double block sums for the rest. */
+typedef enum gd_type {
+    GD_F64, GD_F32, GD_F16, GD_U8, GD_I8, GD_U16, GD_I16, GD_U32, GD_I32, GD_U64, GD_I64,
+    GD_N_TYPES
+} gd_type;
+
+/* A strided matrix somebody else owns and nobody here writes to. Strides are in bytes, of any sign, also 0; elements
+ * may be unaligned and byte-swapped. data == NULL means "absent" where that is allowed. */
+typedef struct gd_matrix {
+    const char *data;
+    int64_t n_rows, n_cols;
+    int64_t row_stride, col_stride;
+    int32_t type;    /* gd_type */
+    int32_t swapped; /* 1: the bytes of each element are in the other order */
+} gd_matrix;
+
+/* How y is to be read. */
+typedef enum gd_target {
+    GD_VALUES, /* y (n, k): the values themselves */
+    GD_CODES   /* y (n, 1): class codes 0 ... k-1; output j sees "is it j": 1 or 0, for margin losses +1 or -1 */
+} gd_target;
+
+/* Everything the error is made of. rows, if set, lists the n rows of X, y, weight and offset that count. */
+typedef struct gd_problem {
+    gd_matrix X;          /* (., d) samples */
+    gd_matrix y;          /* (., k) values or (., 1) codes */
+    gd_matrix weight;     /* (., 1) s >= 0, absent: all 1 */
+    gd_matrix offset;     /* (., k) or (., 1), absent: 0 */
+    const int64_t *rows;  /* (n) row numbers, or NULL: 0 ... n-1 */
+    int64_t n;            /* how many rows count */
+    int64_t n_outputs;    /* k >= 1 */
+    int32_t loss;         /* gd_loss */
+    int32_t target;       /* gd_target */
+    int32_t softmax;      /* 1: one distribution over the k outputs (log_loss), 0: independent outputs */
+    int32_t fit_intercept;
+    double loss_param;    /* huber: epsilon; quantile: level; (squared_)epsilon_insensitive: epsilon */
+    double smoothing;     /* > 0: kinks of the piecewise linear losses are rounded off over this width */
+    double l2, l1;        /* strengths of the two penalties */
+    int32_t double_lanes; /* 1: compute in double whatever the stored type */
+} gd_problem;
+
+/* Hooks: called by the calling thread only, between blocks, never inside a kernel. NULL where not wanted.
+ * poll, at most every 20 ms: return non-zero to end the call with GD_INTERRUPTED. */
+typedef struct gd_hooks {
+    int (*poll)(void *context);
+    void *context;
+} gd_hooks;
+
+/* ---- one pass ------------------------------------------------------------------------------------------------- */
+
+/* E and its gradient from one read of X.
+ *   coef (k, d), intercept (k), grad_coef (k, d) or NULL, grad_intercept (k) or NULL.
+ * With l1 > 0 the gradient of the L1 part is the subgradient of least norm. */
+gd_status gd_error_and_gradient(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
+                                const gd_hooks *hooks, double *error, double *grad_coef, double *grad_intercept);
+
+/* z = X w + b + offset for every row that counts. out (n, k), row-major, double or (out_is_float) float. */
+gd_status gd_scores(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
+                    const gd_hooks *hooks, void *out, int out_is_float);
+
+/* The first element (in row order) that is NaN or infinite; *row = -1 if there is none. */
+gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n, const gd_hooks *hooks, int64_t *row,
+                             int64_t *col);
+
+/* ---- descent -------------------------------------------------------------------------------------------------- */
+
+typedef enum gd_solver { GD_SOLVER_AUTO, GD_SOLVER_GD, GD_SOLVER_SGD, GD_SOLVER_ADAGRAD, GD_SOLVER_RMSPROP, GD_SOLVER_ADAM } gd_solver;
+typedef enum gd_schedule { GD_AUTO, GD_CONSTANT, GD_INVSCALING, GD_OPTIMAL, GD_ADAPTIVE } gd_schedule;
+
+typedef struct gd_settings {
+    int32_t solver, schedule;
+    double eta0, power_t;
+    double momentum;         /* gd, sgd: 0 <= momentum < 1 */
+    int32_t nesterov;
+    double beta_1, beta_2;   /* adam */
+    int64_t batch_size;      /* rows per update; 0: all of them */
+    int32_t shuffle;         /* visit the rows in a fresh order each epoch */
+    uint64_t seed;
+    int64_t max_iter;        /* epochs, or steps of solver auto */
+    double tol;              /* relative suboptimality aimed at; < 0: run max_iter */
+    int64_t n_iter_no_change;
+    int64_t average;         /* > 0: return the mean of the weights from this update on */
+    int32_t n_threads;
+    int32_t keep_path;       /* 0 no, 1 after every epoch, 2 after every update */
+} gd_settings;
+
+/* The neuron and, for the update rules, all the state that the next update depends on. The caller owns coef and
+ * intercept; the rest is managed by gd_state_init / gd_state_free. size = k*d + k, laid out coef first. */
+typedef struct gd_state {
+    int64_t size;
+    double *weights;        /* (size) coef (k, d), then intercept (k) */
+    double *velocity;       /* (size) momentum, or adam's first moment; NULL if unused */
+    double *square;         /* (size) adagrad, rmsprop, adam: second moment; NULL if unused */
+    double *mean;           /* (size) averaged weights; NULL if unused */
+    int64_t t;              /* updates done */
+    int64_t epoch;          /* epochs done */
+    double eta;             /* learning rate in force */
+} gd_state;
+
+gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t size);
+void gd_state_free(gd_state *state);
+
+/* Growing records, one entry an epoch. */
+typedef struct gd_curve {
+    double *data;
+    int64_t size, capacity;
+} gd_curve;
+
+typedef enum gd_reason {
+    GD_STOP_MAX_ITER, GD_STOP_CONVERGED, GD_STOP_NO_IMPROVEMENT, GD_STOP_VALIDATION, GD_STOP_CALLBACK, GD_STOP_PRECISION
+} gd_reason;
+
+typedef struct gd_report {
+    gd_curve loss, validation, gradient_norm, eta, path; /* path: rows of `size` weights, the start first */
+    double error;            /* E at the weights returned */
+    double best_validation;
+    double suboptimality;    /* estimate of (E - E*) / E* at the end; NaN if unknown */
+    double usable_eta;       /* a learning rate that the curvature allows; 0 if unknown */
+    int64_t n_iter, n_passes, best_epoch;
+    int32_t reason;          /* gd_reason */
+    int32_t method;          /* gd_method: what was actually run */
+    int32_t separable;       /* the error tends to 0 while the weights grow: no finite optimum */
+    int64_t diverged_epoch, diverged_step;
+    int32_t missing_threads; /* threads that could not be started */
+} gd_report;
+
+typedef enum gd_method {
+    GD_METHOD_RULE,      /* the update rule named in the settings */
+    GD_METHOD_NEWTON,    /* preconditioned descent, full metric */
+    GD_METHOD_DIAGONAL,  /* preconditioned descent, diagonal metric and quasi-Newton memory */
+    GD_METHOD_GRAM,      /* squared error: the metric is exact */
+    GD_METHOD_SMOOTHED,  /* piecewise linear loss: rounded kinks, width shrinking */
+    GD_METHOD_PROXIMAL   /* L1: coordinate steps on the quadratic model */
+} gd_method;
+
+void gd_report_free(gd_report *report);
+
+/* What an epoch looks like to a hook; the arrays are on loan for the duration of the call. */
+typedef struct gd_epoch {
+    int64_t epoch;
+    double error, validation_error, gradient_norm, eta; /* validation_error NaN if there is none */
+    const double *weights;                              /* (size) */
+} gd_epoch;
+
+/* Return 0 to go on, 1 to stop after this epoch, < 0 to end at once with GD_INTERRUPTED. */
+typedef int (*gd_epoch_hook)(void *context, const gd_epoch *epoch);
+
+/* Run the rule from state->weights. validation may be NULL; if given, its error is recorded every epoch, the weights of
+ * the best epoch are returned, and n_iter_no_change epochs without an improvement end the descent. On any status but
+ * GD_OK state->weights hold the last finite weights and must not be taken for a fit. */
+gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
+                     const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state, gd_report *report);
+
+/* ---- losses --------------------------------------------------------------------------------------------------- */
+
+#define GD_LOSS_LIST(X)                                                                                               \
+    X(squared_error) X(absolute_error) X(huber) X(quantile) X(epsilon_insensitive) X(squared_epsilon_insensitive)      \
+    X(poisson) X(gamma) X(log_loss) X(hinge) X(squared_hinge) X(modified_huber) X(perceptron)
+
+typedef enum gd_loss {
+#define GD_LOSS_ENUM(name) gd_loss_##name,
+    GD_LOSS_LIST(GD_LOSS_ENUM)
+#undef GD_LOSS_ENUM
+    GD_N_LOSSES
+} gd_loss;
+
+const char *gd_loss_name(int loss);   /* NULL past the end */
+int gd_loss_is_margin(int loss);      /* y in {-1, +1} */
+int gd_loss_is_smooth(int loss);      /* once continuously differentiable */
+double gd_loss_curvature_bound(const gd_problem *problem); /* sup of d2 loss / dz2, or infinity (poisson, gamma) */
+
+/* Pointwise, for tests and teaching: error, derivative, curvature (n) at raw scores z (n) and targets y (n), by the
+ * kernels of one instruction set (NULL: the one in force). */
+gd_status gd_pointwise(const char *isa, int loss, double param, double smoothing, int64_t n, const double *z,
+                       const double *y, double *error, double *derivative, double *curvature);
+/* Softmax: Z, Y, derivative (n, k) row-major, error (n). */
+gd_status gd_pointwise_softmax(const char *isa, int64_t n, int64_t k, const double *Z, const double *Y,
+                               double *error, double *derivative);
+
+/* ---- machine -------------------------------------------------------------------------------------------------- */
+
+/* Choose the instruction set: the best of this machine, or the one named ("baseline", "avx2", "avx512"). Call once,
+ * before anything else; GD_BAD_ARGUMENT if the name is unknown or the machine lacks it. */
+gd_status gd_init(const char *isa);
+const char *gd_isa_name(void);
+const char *gd_available_isas(void); /* space separated, the worst first */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

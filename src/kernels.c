@@ -1,0 +1,61 @@
+/* The kernels, compiled once per instruction set from the same source, with the same flags, in one file: each copy stands
+ * between target pragmas and carries a suffix. See DESIGN section "Dispatch"; the choice among them is in dispatch.c. */
+#include "kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(__GNUC__)
+#define GD_INLINE static inline __attribute__((always_inline, unused))
+#define GD_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define GD_INLINE static inline
+#define GD_PREFETCH(p) ((void)(p))
+#endif
+
+#define GD_JOIN_(a, b) a##_##b
+#define GD_JOIN(a, b) GD_JOIN_(a, b)
+#define GD_NAME(name) GD_JOIN(name, GD_ISA)
+
+#define GD_STRING_(x) #x
+#define GD_STRING(x) GD_STRING_(x)
+
+#define GD_ISA baseline
+#define GD_LEVEL 0
+#include "isa.inc"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+#endif
+#define GD_ISA avx2
+#define GD_LEVEL 2
+#include "isa.inc"
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c,prefer-vector-width=512")
+#endif
+#define GD_ISA avx512
+#define GD_LEVEL 3
+#include "isa.inc"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif

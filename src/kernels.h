@@ -1,0 +1,83 @@
+/* Private to src/: what the pass needs, and the table of kernels that one instruction set offers. */
+#ifndef GDFAST_KERNELS_H
+#define GDFAST_KERNELS_H
+
+#include "gdfast.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define GD_BIG_ENDIAN 1
+#else
+#define GD_BIG_ENDIAN 0
+#endif
+
+enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_SMALL_D = 16, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 64, GD_GRAM_ROWS = 64 };
+
+/* One pass in the making: the problem, the weights in the lane type, and how tiles are cut. Constant during a pass. */
+typedef struct gd_pass {
+    const gd_problem *problem;
+    int64_t d, k;
+    int64_t k_pad;          /* k rounded up to whole lanes; 1 when k == 1 */
+    int64_t d_pad;          /* d rounded up to whole lanes */
+    int64_t tile_rows;      /* rows per tile, a power of two; all of the block when by_rows */
+    const void *weights;    /* k == 1: (d_pad) real; k > 1: (d, k_pad) real; the padding is 0 */
+    const double *bias;     /* (k) */
+    int doubles;            /* real is double */
+    int direct;             /* X can be used where it lies: native, aligned, rows contiguous */
+    int by_rows;            /* k == 1 and d < GD_SMALL_D: lanes along rows, tiles column-major */
+    int64_t out_size;       /* doubles that a block produces: 2 + k_pad + d * k_pad */
+} gd_pass;
+
+/* Scratch of one thread, sized by gd_scratch_size. */
+typedef struct gd_scratch {
+    void *tile;      /* (tile_rows, d) real, or (d, GD_BLOCK_ROWS) when by_rows */
+    void *gradient;  /* (d, k_pad) real, one extra row for the bias when k > 1; (d, lanes) when by_rows */
+    void *Z, *R;     /* (tile_rows, k_pad) real */
+    double *z, *y, *r, *offset; /* (k, tile_rows); offset at least (1, GD_BLOCK_ROWS) */
+    double *s, *e, *room;       /* (GD_BLOCK_ROWS) */
+    double *slopes;             /* (GD_BLOCK_ROWS) k == 1: dE/dz of the whole block */
+} gd_scratch;
+
+/* Centred and scaled columns u_j = (x_j - center_j) * scale_j, then a column of ones if the intercept is fitted. */
+typedef struct gd_columns {
+    const double *center, *scale; /* (d) */
+    int64_t d, p, p_pad;          /* p = d + fit_intercept */
+} gd_columns;
+
+/* Entries in pairs: [0] float lanes, [1] double lanes. Rows are numbered within the problem (problem->rows applies). */
+typedef struct gd_kernels {
+    const char *name;
+    /* Error and gradient of rows first ... first + count - 1 (count <= GD_BLOCK_ROWS) from one read.
+     *   out (out_size): sum of s loss, sum of s, then the gradient of the biases (k_pad) and of the weights (d, k_pad). */
+    void (*block[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *out);
+    /* z (count, k) of the same rows, row-major. */
+    void (*scores[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *z);
+    /* h (count) = s_i d2 loss_i / dz2 of one output at each row. */
+    void (*curvature[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, int64_t output,
+                         double *h);
+    /* H[j, l] += sum_i h_i u_ij u_il for j0 <= j < j1 and l >= j0 / lanes * lanes. H (p, p_pad) double;
+     * A, B (GD_GRAM_ROWS, p_pad) and G (j1 - j0, p_pad) scratch of real. */
+    void (*gram[2])(const gd_pass *pass, const gd_columns *columns, const double *h, int64_t first, int64_t count,
+                    int64_t j0, int64_t j1, void *A, void *B, void *G, double *H);
+    /* Over the columns of the rows in question: sum (d) += x, low (d) = min, high (d) = max; diagonal (p) += h_i u_ij^2. */
+    void (*range[2])(const gd_pass *pass, void *A, int64_t first, int64_t count, double *sum, double *low, double *high);
+    void (*diagonal[2])(const gd_pass *pass, const gd_columns *columns, const double *h, int64_t first, int64_t count,
+                        void *A, double *diagonal);
+    /* H (p, p_pad), upper triangle, -> its Cholesky factor U, H = U'U, in place. Pivots below `least` (p) are raised to it. */
+    void (*cholesky)(int64_t p, int64_t p_pad, double *H, const double *least);
+    void (*pointwise)(int loss, double param, double smoothing, int64_t n, const double *z, const double *y,
+                      double *error, double *slope, double *curvature);
+    /* Z, Y, slope (k, step) with rows along the fast axis, n of them used; room (step). */
+    void (*softmax)(int64_t n, int64_t k, int64_t step, double *Z, const double *Y, double *error, double *slope,
+                    double *room);
+} gd_kernels;
+
+/* The table in force, and one by name (NULL if this machine lacks it). */
+const gd_kernels *gd_kernels_now(void);
+const gd_kernels *gd_kernels_named(const char *isa);
+
+extern const gd_kernels gd_kernels_baseline;
+#if defined(__x86_64__) || defined(_M_X64)
+extern const gd_kernels gd_kernels_avx2, gd_kernels_avx512;
+#endif
+
+#endif

@@ -1,0 +1,116 @@
+/* The pointwise losses: error, derivative and curvature at a raw score z. The only place where a loss is defined.
+ *
+ * Included once per instruction set (see kernels.c). Everything is branch-free so that the loops over them vectorise;
+ * they saturate instead of overflowing to NaN for z up to +-1e308. Names and formulas are scikit-learn's. `a` is the
+ * loss's parameter, `mu` the width over which kinks are rounded off (0: not at all).
+ * To add a loss: a function here, a line in GD_LOSS_LIST (gdfast.h), its traits in traits.c, its twin in reference.py.
+ */
+
+typedef struct { double error, slope, curvature; } GD_NAME(point);
+#define gd_point GD_NAME(point)
+
+/* ramp(t) = max(0, t), its kink replaced by t^2 / (2 mu) on 0 ... mu. Slope 1 at the kink itself, so that a perceptron
+ * leaves w = 0. 0 <= ramp - smoothed ramp <= mu / 2. */
+GD_INLINE gd_point GD_NAME(ramp)(double t, double mu) {
+    double width = mu > 0.0 ? mu : 1.0;
+    double x = t / width;
+    int inside = (mu > 0.0) & (t > 0.0) & (t < mu);
+    gd_point p;
+    p.error = inside ? 0.5 * t * x : t > 0.0 ? t - 0.5 * mu : 0.0;
+    p.slope = inside ? x : (t > 0.0) | ((t == 0.0) & (mu == 0.0)) ? 1.0 : 0.0;
+    p.curvature = inside ? 1.0 / width : 0.0;
+    return p;
+}
+
+GD_INLINE double GD_NAME(sign)(double x) { return (x > 0.0) - (x < 0.0); }
+
+GD_INLINE gd_point GD_NAME(squared_error)(double z, double y, double a, double mu) {
+    (void)a, (void)mu;
+    double r = z - y;
+    return (gd_point){0.5 * r * r, r, 1.0};
+}
+
+GD_INLINE gd_point GD_NAME(absolute_error)(double z, double y, double a, double mu) {
+    (void)a;
+    gd_point over = GD_NAME(ramp)(z - y, mu), under = GD_NAME(ramp)(y - z, mu);
+    return (gd_point){over.error + under.error, over.slope - under.slope, over.curvature + under.curvature};
+}
+
+/* a = epsilon: quadratic up to there, linear beyond. */
+GD_INLINE gd_point GD_NAME(huber)(double z, double y, double a, double mu) {
+    (void)mu;
+    double r = z - y, size = fabs(r), inside = 0.5 * r * r, outside = a * (size - 0.5 * a), edge = a * GD_NAME(sign)(r);
+    int in = size <= a;
+    return (gd_point){in ? inside : outside, in ? r : edge, in ? 1.0 : 0.0};
+}
+
+/* a = level q: q (y - z) above, (1 - q) (z - y) below. */
+GD_INLINE gd_point GD_NAME(quantile)(double z, double y, double a, double mu) {
+    gd_point over = GD_NAME(ramp)(z - y, mu), under = GD_NAME(ramp)(y - z, mu);
+    double b = 1.0 - a;
+    return (gd_point){b * over.error + a * under.error, b * over.slope - a * under.slope,
+                      b * over.curvature + a * under.curvature};
+}
+
+/* a = epsilon: no error within +-epsilon. */
+GD_INLINE gd_point GD_NAME(epsilon_insensitive)(double z, double y, double a, double mu) {
+    gd_point over = GD_NAME(ramp)(z - y - a, mu), under = GD_NAME(ramp)(y - z - a, mu);
+    return (gd_point){over.error + under.error, over.slope - under.slope, over.curvature + under.curvature};
+}
+
+GD_INLINE gd_point GD_NAME(squared_epsilon_insensitive)(double z, double y, double a, double mu) {
+    (void)mu;
+    double r = z - y, excess = fabs(r) - a, beyond = excess > 0.0 ? excess : 0.0;
+    return (gd_point){beyond * beyond, 2.0 * beyond * GD_NAME(sign)(r), excess > 0.0 ? 2.0 : 0.0};
+}
+
+/* exp(z) - y z: half the Poisson deviance less what does not depend on z. */
+GD_INLINE gd_point GD_NAME(poisson)(double z, double y, double a, double mu) {
+    (void)a, (void)mu;
+    double e = GD_NAME(exp)(z), error = GD_FMA(-y, z, e);
+    return (gd_point){e > 0x1.fffffffffffffp1023 ? e : error, e - y, e};
+}
+
+/* z + y exp(-z): half the gamma deviance less what does not depend on z. */
+GD_INLINE gd_point GD_NAME(gamma)(double z, double y, double a, double mu) {
+    (void)a, (void)mu;
+    double e = y * GD_NAME(exp)(-z);
+    return (gd_point){z + e, 1.0 - e, e};
+}
+
+/* log(1 + exp(z)) - y z, y in [0, 1]. With q the smaller of sigmoid(z), sigmoid(-z) nothing cancels for y = 0 and 1. */
+GD_INLINE gd_point GD_NAME(log_loss)(double z, double y, double a, double mu) {
+    (void)a, (void)mu;
+    double u = GD_NAME(exp)(-fabs(z)), p = 1.0 / (1.0 + u), q = u * p;
+    double at_z = z >= 0.0 ? p : q, at_minus_z = z >= 0.0 ? q : p;
+    double tail = z >= 0.0 ? z * (1.0 - y) : -z * y;
+    return (gd_point){GD_NAME(log1p)(u) + tail, GD_FMA(1.0 - y, at_z, -y * at_minus_z), p * q};
+}
+
+GD_INLINE gd_point GD_NAME(hinge)(double z, double y, double a, double mu) {
+    (void)a;
+    gd_point p = GD_NAME(ramp)(GD_FMA(-y, z, 1.0), mu);
+    return (gd_point){p.error, -y * p.slope, y * y * p.curvature};
+}
+
+GD_INLINE gd_point GD_NAME(squared_hinge)(double z, double y, double a, double mu) {
+    (void)a, (void)mu;
+    double t = GD_FMA(-y, z, 1.0), short_of = t > 0.0 ? t : 0.0;
+    return (gd_point){short_of * short_of, -2.0 * y * short_of, t > 0.0 ? 2.0 * y * y : 0.0};
+}
+
+/* squared hinge down to a margin of -1, linear below. */
+GD_INLINE gd_point GD_NAME(modified_huber)(double z, double y, double a, double mu) {
+    (void)a, (void)mu;
+    double m = y * z, t = 1.0 - m, short_of = t > 0.0 ? t : 0.0;
+    double square = short_of * short_of, line = -4.0 * m, square_slope = -2.0 * y * short_of, line_slope = -4.0 * y;
+    int linear = m < -1.0;
+    return (gd_point){linear ? line : square, linear ? line_slope : square_slope,
+                      (linear | (t <= 0.0)) ? 0.0 : 2.0 * y * y};
+}
+
+GD_INLINE gd_point GD_NAME(perceptron)(double z, double y, double a, double mu) {
+    (void)a;
+    gd_point p = GD_NAME(ramp)(-y * z, mu);
+    return (gd_point){p.error, -y * p.slope, y * y * p.curvature};
+}

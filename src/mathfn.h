@@ -1,0 +1,75 @@
+/* exp, log and log1p of our own: the C library's differ between machines, and these vectorise.
+ *
+ * Included once per instruction set (see kernels.c). Branch-free, so that a loop over an array of them becomes SIMD
+ * code. Errors below 1 ulp for exp and log and below 2 ulp for log1p with fused multiply-add; tests/test_losses.py holds the losses
+ * made of them against mpmath. Method: Cody & Waite reduction; the logarithm's series is that of Sun's fdlibm (e_log.c), the
+ * minimax coefficients are its own.
+ */
+
+GD_INLINE double GD_NAME(from_bits)(uint64_t bits) { double x; memcpy(&x, &bits, sizeof x); return x; }
+GD_INLINE uint64_t GD_NAME(to_bits)(double x) { uint64_t bits; memcpy(&bits, &x, sizeof bits); return bits; }
+
+GD_INLINE float GD_NAME(from_bits_f)(uint32_t bits) { float x; memcpy(&x, &bits, sizeof x); return x; }
+
+/* IEEE half -> float, exact; scaling by 2^112 re-biases the exponent, subnormals included. */
+GD_INLINE float GD_NAME(from_half)(uint16_t half) {
+#if GD_LEVEL >= 2
+    return _cvtsh_ss(half);
+#else
+    float size = GD_NAME(from_bits_f)((uint32_t)(half & 0x7fffu) << 13) * 0x1p112f;
+    uint32_t special = (half & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0u, sign = (uint32_t)(half & 0x8000u) << 16, bits;
+    memcpy(&bits, &size, sizeof bits);
+    return GD_NAME(from_bits_f)(bits | special | sign);
+#endif
+}
+
+/* 2^k for -1022 <= k <= 1023, k a double with an integer value. */
+GD_INLINE double GD_NAME(power_of_2)(double k) {
+    const double magic = 0x1.8p52; /* adding it leaves the integer in the low bits */
+    return GD_NAME(from_bits)((GD_NAME(to_bits)(k + magic) + 1023u) << 52);
+}
+
+/* exp(x): 0 below -746, infinity above 710, NaN for NaN, subnormal results rounded once. */
+GD_INLINE double GD_NAME(exp)(double x) {
+    const double log2e = 0x1.71547652b82fep0, ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
+    double y = x < -746.0 ? -746.0 : x > 710.0 ? 710.0 : x;
+    double k = GD_FMA(y, log2e, 0x1.8p52) - 0x1.8p52;
+    double r = GD_FMA(-k, ln2_low, GD_FMA(-k, ln2_high, y));
+    /* exp(r) = 1 + r + r^2 (1/2 + r/6 + ...), |r| <= ln(2)/2: Taylor's terms to r^13 leave 4e-18 */
+    double p = 1.0 / 6227020800.0;
+    p = GD_FMA(p, r, 1.0 / 479001600.0);
+    p = GD_FMA(p, r, 1.0 / 39916800.0);
+    p = GD_FMA(p, r, 1.0 / 3628800.0);
+    p = GD_FMA(p, r, 1.0 / 362880.0);
+    p = GD_FMA(p, r, 1.0 / 40320.0);
+    p = GD_FMA(p, r, 1.0 / 5040.0);
+    p = GD_FMA(p, r, 1.0 / 720.0);
+    p = GD_FMA(p, r, 1.0 / 120.0);
+    p = GD_FMA(p, r, 1.0 / 24.0);
+    p = GD_FMA(p, r, 1.0 / 6.0);
+    p = GD_FMA(p, r, 0.5);
+    p = 1.0 + GD_FMA(p * r, r, r);
+    double half = GD_FMA(k, 0.5, 0x1.8p52) - 0x1.8p52; /* two factors reach the subnormals and the largest numbers */
+    return p * GD_NAME(power_of_2)(half) * GD_NAME(power_of_2)(k - half);
+}
+
+/* log(x) for finite normal x > 0. */
+GD_INLINE double GD_NAME(log)(double x) {
+    const double ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
+    /* x = 2^k m with sqrt(1/2) <= m < sqrt(2) */
+    uint64_t bits = GD_NAME(to_bits)(x) - 0x3fe6a09e667f3bcdULL;
+    double k = GD_NAME(from_bits)((((bits >> 52) ^ 0x800u) & 0xfffu) | 0x4330000000000000ULL) - (0x1p52 + 2048.0);
+    double m = GD_NAME(from_bits)((bits & 0x000fffffffffffffULL) + 0x3fe6a09e667f3bcdULL);
+    double f = m - 1.0, s = f / (2.0 + f), z = s * s, w = z * z;
+    double odd = w * GD_FMA(w, GD_FMA(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
+    double even = z * GD_FMA(w, GD_FMA(w, GD_FMA(w, 1.479819860511658591e-01, 1.818357216161805012e-01),
+                                       2.857142874366239149e-01), 6.666666666666735130e-01);
+    double half = 0.5 * f * f;
+    return k * ln2_high - ((half - (s * (half + (odd + even)) + k * ln2_low)) - f);
+}
+
+/* log(1 + u) for 0 <= u < 2^52, keeping what 1 + u rounds away. */
+GD_INLINE double GD_NAME(log1p)(double u) {
+    double x = 1.0 + u;
+    return GD_NAME(log)(x) + (u - (x - 1.0)) / x;
+}

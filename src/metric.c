@@ -1,0 +1,270 @@
+/* M = 1/sum s  U' diag(s d2 loss/dz2) U + l2: the curvature of E over some rows, in centred and scaled columns. */
+#include "metric.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "rng.h"
+#include "threads.h"
+
+enum { PANEL = 64, MOST_PARTS = 8 };
+
+/* One row in each of m equal stretches, at a place that depends on its number only: no period of the data can hide. */
+static int64_t *sample_rows(const gd_problem *problem, int64_t m) {
+    int64_t *rows = gd_alloc(m, sizeof *rows);
+    double stretch = (double)problem->n / (double)m;
+    for (int64_t i = 0; rows && i < m; i++) {
+        double within = (double)(gd_mix((uint64_t)i) >> 11) * 0x1p-53;
+        int64_t at = gd_min((int64_t)(((double)i + within) * stretch), problem->n - 1);
+        rows[i] = problem->rows ? problem->rows[at] : at;
+    }
+    return rows;
+}
+
+/* Centre: the mean (0 without an intercept, which alone could absorb it). Scale: the power of two that brings the largest
+ * deviation to about 1, so that squares neither overflow nor vanish; it costs no rounding. */
+static gd_status find_columns(gd_metric *metric) {
+    gd_engine *engine = &metric->engine;
+    int64_t d = metric->columns.d, n = engine->problem.n;
+    double *sum = gd_alloc(3 * d, 8), *low = sum + d, *high = low + d;
+    if (!sum) return GD_NO_MEMORY;
+    for (int64_t j = 0; j < d; j++) low[j] = INFINITY, high[j] = -INFINITY;
+    for (int64_t at = 0; at < n; at += GD_BLOCK_ROWS)
+        engine->kernels->range[engine->pass.doubles](&engine->pass, metric->room, at, gd_min(n - at, GD_BLOCK_ROWS), sum, low, high);
+    for (int64_t j = 0; j < d; j++) {
+        double mean = sum[j] / (double)n, center = engine->problem.fit_intercept && isfinite(mean) ? mean : 0.0;
+        double largest = fmax(fabs(high[j] - center), fabs(low[j] - center));
+        int exponent = 0;
+        if (largest > 0.0 && isfinite(largest)) frexp(largest, &exponent);
+        metric->center[j] = center;
+        metric->scale[j] = ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
+    }
+    gd_release(sum);
+    return GD_OK;
+}
+
+gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, int diagonal, int float_lanes, int n_threads,
+                         const gd_hooks *hooks) {
+    memset(metric, 0, sizeof *metric);
+    gd_problem sample = *problem;
+    if (m > 0 && m < problem->n) {
+        metric->rows = sample_rows(problem, m);
+        if (!metric->rows) return GD_NO_MEMORY;
+        sample.rows = metric->rows, sample.n = m;
+    }
+    sample.double_lanes = sample.double_lanes || !float_lanes;
+    gd_status status = gd_engine_init(&metric->engine, &sample, n_threads, hooks);
+    if (status) return status;
+    int64_t k = problem->n_outputs, d = problem->X.n_cols, p = d + (problem->fit_intercept ? 1 : 0);
+    int64_t p_pad = (p + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F, matrix = diagonal ? p : p * p_pad;
+    metric->k = k, metric->p = p, metric->p_pad = p_pad, metric->size = k * p;
+    metric->diagonal = diagonal;
+    metric->keep_model = problem->l1 > 0.0 && !diagonal;
+    /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
+    int alike = k == 1 || problem->loss == gd_loss_squared_error;
+    int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 4e9;
+    metric->n_factors = alike || dear ? 1 : k;
+    int64_t f = metric->n_factors, threads = metric->engine.n_threads, room = (2 * GD_GRAM_ROWS + PANEL) * p_pad;
+    double *at = metric->arena = gd_alloc(f * matrix * (metric->keep_model ? 2 : 1) + 2 * d + 2 * f * sample.n + p + threads * room, 8);
+    if (!at) return GD_NO_MEMORY;
+    metric->room = at, at += threads * room;
+    metric->model = at, at += f * matrix;
+    metric->factor = metric->keep_model ? at : metric->model;
+    if (metric->keep_model) at += f * matrix;
+    metric->h = at, at += f * sample.n;
+    metric->h_built = at, at += f * sample.n;
+    metric->least = at, at += p;
+    metric->center = at, at += d;
+    metric->scale = at;
+    metric->columns = (gd_columns){metric->center, metric->scale, d, p, p_pad};
+    return find_columns(metric);
+}
+
+void gd_metric_free(gd_metric *metric) {
+    gd_engine_free(&metric->engine);
+    gd_release(metric->arena);
+    gd_release(metric->rows);
+    memset(metric, 0, sizeof *metric);
+}
+
+/* ---- curvature of the rows --------------------------------------------------------------------------------------- */
+
+static void curvature_task(void *context, int64_t block, int worker) {
+    gd_metric *metric = context;
+    gd_engine *engine = &metric->engine;
+    int64_t n = engine->problem.n, first = block * GD_BLOCK_ROWS, count = gd_min(n - first, GD_BLOCK_ROWS);
+    if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+    if (metric->n_factors == metric->k) {
+        for (int64_t c = 0; c < metric->k; c++)
+            engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, c,
+                                                             metric->h + c * n + first);
+        return;
+    }
+    double one[GD_BLOCK_ROWS], *mean = metric->h + first; /* shared: the mean over the outputs */
+    for (int64_t c = 0; c < metric->k; c++) {
+        engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, c, one);
+        for (int64_t i = 0; i < count; i++) mean[i] = (c ? mean[i] : 0.0) + one[i] / (double)metric->k;
+    }
+}
+
+static double moved(const gd_metric *metric) {
+    int64_t n = metric->n_factors * metric->engine.problem.n;
+    double change = 0.0, total = 0.0;
+    for (int64_t i = 0; i < n; i++) change += fabs(metric->h[i] - metric->h_built[i]), total += metric->h_built[i];
+    return total > 0.0 ? change / total : INFINITY;
+}
+
+/* ---- the matrix --------------------------------------------------------------------------------------------------- */
+
+typedef struct gd_gram_job {
+    gd_metric *metric;
+    const double *h;
+    double *parts;      /* (n_parts, p, p_pad) */
+    int64_t n_parts, part_rows, n_panels;
+} gd_gram_job;
+
+/* Panel j of part i: the rows of a part are summed in order by whoever gets the task; parts are fixed by n alone. */
+static void gram_task(void *context, int64_t task, int worker) {
+    const gd_gram_job *job = context;
+    gd_metric *metric = job->metric;
+    gd_engine *engine = &metric->engine;
+    int64_t p = metric->p, p_pad = metric->p_pad, part = task / job->n_panels, j0 = task % job->n_panels * PANEL;
+    int64_t from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows);
+    double *A = (double *)metric->room + worker * (2 * GD_GRAM_ROWS + PANEL) * p_pad;
+    for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
+        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        engine->kernels->gram[engine->pass.doubles](&engine->pass, &metric->columns, job->h + at, at, gd_min(to - at, GD_BLOCK_ROWS),
+                                                    j0, gd_min(p, j0 + PANEL), A, A + GD_GRAM_ROWS * p_pad,
+                                                    A + 2 * GD_GRAM_ROWS * p_pad, job->parts + part * p * p_pad);
+    }
+}
+
+static gd_status sum_gram(gd_metric *metric, const double *h, double *H) {
+    int64_t n = metric->engine.problem.n, size = metric->p * metric->p_pad;
+    int64_t n_blocks = (n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, n_parts = metric->p > 4 * PANEL ? 1 : gd_min(MOST_PARTS, n_blocks);
+    gd_gram_job job = {metric, h, H, n_parts, (n_blocks + n_parts - 1) / n_parts * GD_BLOCK_ROWS, (metric->p + PANEL - 1) / PANEL};
+    memset(H, 0, sizeof *H * (size_t)size);
+    if (n_parts > 1 && !(job.parts = gd_alloc(n_parts * size, 8))) return GD_NO_MEMORY;
+    gd_parallel(n_parts * job.n_panels, gram_task, &job, metric->engine.n_threads);
+    for (int64_t part = 0; n_parts > 1 && part < n_parts; part++)
+        for (int64_t j = 0; j < size; j++) H[j] += job.parts[part * size + j];
+    if (n_parts > 1) gd_release(job.parts);
+    return metric->engine.interrupted ? GD_INTERRUPTED : GD_OK;
+}
+
+static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagonal) {
+    gd_engine *engine = &metric->engine;
+    int64_t n = engine->problem.n;
+    memset(diagonal, 0, sizeof *diagonal * (size_t)metric->p);
+    for (int64_t at = 0; at < n; at += GD_BLOCK_ROWS) {
+        if (gd_engine_poll(engine)) return GD_INTERRUPTED;
+        engine->kernels->diagonal[engine->pass.doubles](&engine->pass, &metric->columns, h + at, at, gd_min(n - at, GD_BLOCK_ROWS),
+                                                        metric->room, diagonal);
+    }
+    return GD_OK;
+}
+
+/* Divide by sum s, add the penalty and a trace of damping (1e-10 of each diagonal element, more where a column has no
+ * curvature at all) that makes singular problems solvable and leaves regular ones alone. */
+static void complete(gd_metric *metric, double *H, double weight_sum) {
+    int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
+    double l2 = metric->engine.problem.l2, top = 0.0;
+    if (metric->diagonal)
+        for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
+    else
+        for (int64_t j = 0; j < p * metric->p_pad; j++) H[j] /= weight_sum;
+    for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] += l2 * metric->scale[j] * metric->scale[j];
+    for (int64_t j = 0; j < p; j++) top = fmax(top, H[j * step]);
+    if (top == 0.0) top = 1.0;
+    for (int64_t j = 0; j < p; j++) {
+        double *diagonal = &H[j * step];
+        *diagonal = fmax(*diagonal * (1.0 + 1e-10), 1e-14 * top);
+        metric->least[j] = 1e-12 * *diagonal;
+    }
+    if (metric->diagonal) return;
+    for (int64_t j = 1; j < p; j++)
+        for (int64_t l = 0; l < j; l++) H[j * metric->p_pad + l] = H[l * metric->p_pad + j];
+}
+
+gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved) {
+    gd_engine *engine = &metric->engine;
+    const gd_kernels *kernels = engine->kernels;
+    int64_t n = engine->problem.n, matrix = metric->diagonal ? metric->p : metric->p * metric->p_pad;
+    double weight_sum = 0.0, ignored;
+    gd_engine_set_weights(engine, weights);
+    gd_parallel((n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, curvature_task, metric, engine->n_threads);
+    if (engine->interrupted) return GD_INTERRUPTED;
+    if (metric->built && moved(metric) <= unless_moved) return GD_OK;
+    memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
+    gd_status status = GD_OK;
+    if (engine->problem.weight.data)
+        status = gd_engine_batch(engine, NULL, 0, n, weights, &ignored, NULL, &weight_sum);
+    else weight_sum = (double)n;
+    for (int64_t f = 0; !status && f < metric->n_factors; f++) {
+        double *H = metric->model + f * matrix;
+        status = metric->diagonal ? sum_diagonal(metric, metric->h + f * n, H) : sum_gram(metric, metric->h + f * n, H);
+        if (status) break;
+        complete(metric, H, weight_sum > 0.0 ? weight_sum : 1.0);
+        if (metric->diagonal) continue;
+        double *factor = metric->factor + f * matrix;
+        if (metric->keep_model) memcpy(factor, H, sizeof *H * (size_t)matrix);
+        kernels->cholesky(metric->p, metric->p_pad, factor, metric->least);
+    }
+    metric->built = !status;
+    return status;
+}
+
+/* ---- using it ------------------------------------------------------------------------------------------------------ */
+
+/* U'U x = in, by rows of U: forward with axpys, back with dots. */
+static void solve_one(int64_t p, int64_t p_pad, const double *U, const double *in, double *x) {
+    memcpy(x, in, sizeof *x * (size_t)p);
+    for (int64_t k = 0; k < p; k++) {
+        const double *row = U + k * p_pad;
+        double value = x[k] /= row[k];
+        for (int64_t j = k + 1; j < p; j++) x[j] -= row[j] * value;
+    }
+    for (int64_t k = p - 1; k >= 0; k--) {
+        const double *row = U + k * p_pad;
+        x[k] = (x[k] - gd_dot(p - k - 1, row + k + 1, x + k + 1)) / row[k];
+    }
+}
+
+void gd_metric_solve(const gd_metric *metric, const double *in, double *out) {
+    int64_t p = metric->p;
+    for (int64_t c = 0; c < metric->k; c++) {
+        int64_t f = metric->n_factors == 1 ? 0 : c;
+        if (metric->diagonal)
+            for (int64_t j = 0; j < p; j++) out[c * p + j] = in[c * p + j] / metric->model[f * p + j];
+        else solve_one(p, metric->p_pad, metric->factor + f * p * metric->p_pad, in + c * p, out + c * p);
+    }
+}
+
+void gd_metric_gradient(const gd_metric *metric, const double *gradient, double *out) {
+    int64_t d = metric->columns.d, p = metric->p;
+    for (int64_t c = 0; c < metric->k; c++) {
+        const double *g = gradient + c * d, bias = gradient[metric->k * d + c];
+        for (int64_t j = 0; j < d; j++) out[c * p + j] = metric->scale[j] * (g[j] - metric->center[j] * bias);
+        if (p > d) out[c * p + d] = bias;
+    }
+}
+
+void gd_metric_to_weights(const gd_metric *metric, const double *v, double *weights) {
+    int64_t d = metric->columns.d, p = metric->p;
+    for (int64_t c = 0; c < metric->k; c++) {
+        double shift = 0.0, *w = weights + c * d;
+        for (int64_t j = 0; j < d; j++) w[j] = metric->scale[j] * v[c * p + j], shift += metric->center[j] * w[j];
+        if (p > d) weights[metric->k * d + c] = v[c * p + d] - shift;
+    }
+}
+
+void gd_metric_from_weights(const gd_metric *metric, const double *weights, double *v) {
+    int64_t d = metric->columns.d, p = metric->p;
+    for (int64_t c = 0; c < metric->k; c++) {
+        const double *w = weights + c * d;
+        double shift = 0.0;
+        for (int64_t j = 0; j < d; j++) v[c * p + j] = w[j] / metric->scale[j], shift += metric->center[j] * w[j];
+        if (p > d) v[c * p + d] = weights[metric->k * d + c] + shift;
+    }
+}

@@ -1,0 +1,152 @@
+/* What every descent does around its steps: records, validation, best weights, the path, stop tests on the monitor. */
+#include "run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+double gd_dot(int64_t n, const double *x, const double *y) {
+    double sum = 0.0;
+    for (int64_t j = 0; j < n; j++) sum += x[j] * y[j];
+    return sum;
+}
+
+/* sqrt(sum x^2) without overflow. */
+double gd_norm(int64_t n, const double *x) {
+    double top = 0.0, sum = 0.0;
+    for (int64_t j = 0; j < n; j++) top = fmax(top, fabs(x[j]));
+    if (top == 0.0 || !isfinite(top)) return top;
+    for (int64_t j = 0; j < n; j++) sum += (x[j] / top) * (x[j] / top);
+    return top * sqrt(sum);
+}
+
+int gd_all_finite(int64_t n, const double *x) {
+    double sum = 0.0;
+    for (int64_t j = 0; j < n; j++) sum += 0.0 * x[j];
+    return sum == 0.0;
+}
+
+static gd_status curve_add(gd_curve *curve, int64_t n, const double *values) {
+    if (curve->size + n > curve->capacity) {
+        int64_t capacity = gd_max(2 * curve->capacity, curve->size + n + 32);
+        double *data = capacity > INT64_MAX / 8 ? NULL : realloc(curve->data, sizeof *data * (size_t)capacity);
+        if (!data) return GD_NO_MEMORY;
+        curve->data = data;
+        curve->capacity = capacity;
+    }
+    memcpy(curve->data + curve->size, values, sizeof *values * (size_t)n);
+    curve->size += n;
+    return GD_OK;
+}
+
+void gd_report_free(gd_report *report) {
+    free(report->loss.data);
+    free(report->validation.data);
+    free(report->gradient_norm.data);
+    free(report->eta.data);
+    free(report->path.data);
+    memset(report, 0, sizeof *report);
+}
+
+gd_status gd_run_keep(gd_run *run, const double *weights) { return curve_add(&run->report->path, run->size, weights); }
+
+const double *gd_run_weights(const gd_run *run) {
+    const gd_state *state = run->state;
+    return state->mean && state->t >= run->settings->average ? state->mean : state->weights;
+}
+
+gd_status gd_run_record(gd_run *run, const double *weights, double error, double gradient_norm, double eta, int *stop) {
+    gd_report *report = run->report;
+    const gd_settings *settings = run->settings;
+    double validation_error = NAN;
+    gd_status status = GD_OK;
+    report->n_iter++;
+    if (run->validation.arena) {
+        status = gd_engine_evaluate(&run->validation, weights, &validation_error, NULL);
+        if (!status) gd_add_l1(&run->validation.problem, weights, &validation_error, NULL);
+    }
+    if (!status) status = curve_add(&report->loss, 1, &error);
+    if (!status && run->validation.arena) status = curve_add(&report->validation, 1, &validation_error);
+    if (!status) status = curve_add(&report->gradient_norm, 1, &gradient_norm);
+    if (!status) status = curve_add(&report->eta, 1, &eta);
+    if (!status && settings->keep_path) status = gd_run_keep(run, weights);
+    if (status) return status;
+
+    double monitor = run->validation.arena ? validation_error : error;
+    double needed = settings->tol > 0.0 ? settings->tol * fabs(run->best_monitor) : 0.0;
+    run->stale = monitor < run->best_monitor - needed || !isfinite(run->best_monitor) ? 0 : run->stale + 1;
+    if (monitor < run->best_monitor) {
+        run->best_monitor = monitor;
+        if (run->validation.arena) {
+            report->best_epoch = report->n_iter;
+            report->best_validation = validation_error;
+            memcpy(run->best, weights, sizeof *weights * (size_t)run->size);
+        }
+    }
+    if (run->on_epoch) {
+        gd_epoch epoch = {report->n_iter, error, validation_error, gradient_norm, eta, weights};
+        int answer = run->on_epoch(run->context, &epoch);
+        if (answer < 0) return GD_INTERRUPTED;
+        if (answer > 0) report->reason = GD_STOP_CALLBACK, *stop = 1;
+    }
+    if (!*stop && run->validation.arena && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change)
+        report->reason = GD_STOP_VALIDATION, *stop = 1;
+    return GD_OK;
+}
+
+int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n) {
+    int64_t count = gd_min(problem->n, most), *rows = gd_alloc(count, sizeof *rows);
+    if (!rows) return NULL;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = (int64_t)((double)i * ((double)problem->n / (double)count));
+        rows[i] = problem->rows ? problem->rows[at] : at;
+    }
+    *n = count;
+    return rows;
+}
+
+/* Power iteration on v -> X'S X v / sum s, run as passes of squared error with y = 0 over up to 4096 rows. The loss's own
+ * curvature multiplies it: its bound, or where there is none (Poisson, gamma: exp) its value for a constant model. */
+gd_status gd_run_curvature(gd_run *run, double *largest) {
+    static const double zero = 0.0;
+    const gd_problem *problem = &run->engine.problem;
+    int64_t n = 0, size = problem->X.n_cols + 1;
+    int64_t *rows = gd_spread_rows(problem, 4096, &n);
+    double *v = gd_alloc(2 * size, 8), *product = v ? v + size : NULL, error, value = 0.0;
+    gd_problem linear = *problem;
+    linear.rows = rows, linear.n = n, linear.n_outputs = 1, linear.loss = gd_loss_squared_error, linear.softmax = 0;
+    linear.l2 = linear.l1 = 0.0, linear.target = GD_VALUES;
+    linear.y = (gd_matrix){(const char *)&zero, problem->y.n_rows, 1, 0, 0, GD_F64, 0};
+    linear.offset.data = NULL;
+    gd_engine engine = {0};
+    gd_status status = rows && v ? gd_engine_init(&engine, &linear, 1, run->engine.hooks) : GD_NO_MEMORY;
+    for (int64_t j = 0; !status && j < size; j++) v[j] = 1.0 + 1e-3 * (double)(j % 97);
+    if (!status && !problem->fit_intercept) v[size - 1] = 0.0;
+    for (int i = 0; !status && i < 24; i++) {
+        double norm = gd_norm(size, v);
+        if (norm == 0.0 || !isfinite(norm)) break;
+        for (int64_t j = 0; j < size; j++) v[j] /= norm;
+        status = gd_engine_evaluate(&engine, v, &error, product);
+        double previous = value;
+        value = fmax(value, gd_norm(size, product));
+        memcpy(v, product, sizeof *v * (size_t)size);
+        if (value - previous <= 0.01 * value && i > 3) break;
+    }
+    double bound = gd_loss_curvature_bound(problem);
+    if (!status && !isfinite(bound)) { /* E(0) of gamma is mean y; Poisson's curvature at the best constant is mean y */
+        linear.y = problem->y, linear.n_outputs = problem->n_outputs, linear.loss = problem->loss, linear.target = problem->target;
+        gd_engine_free(&engine);
+        status = gd_engine_init(&engine, &linear, 1, run->engine.hooks);
+        double *slope = status ? NULL : gd_alloc(2 * run->size, 8);
+        if (!status && !slope) status = GD_NO_MEMORY;
+        if (!status) status = gd_engine_evaluate(&engine, slope + run->size, &error, slope);
+        bound = 1.0;
+        for (int64_t c = run->n_coef; !status && c < run->size; c++) bound = fmax(bound, 1.0 + fabs(slope[c]));
+        gd_release(slope);
+    }
+    *largest = fmax(value * (bound > 0.0 ? bound : 1.0) * 1.1, 0.0) + problem->l2;
+    gd_engine_free(&engine);
+    gd_release(v);
+    gd_release(rows);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* Private to src/: one descent in progress, shared by the textbook rules (descent.c) and the auto solver (newton.c). */
+#ifndef GDFAST_RUN_H
+#define GDFAST_RUN_H
+
+#include "engine.h"
+
+typedef struct gd_run {
+    gd_engine engine, validation; /* validation.arena NULL: none */
+    const gd_settings *settings;
+    gd_epoch_hook on_epoch;
+    void *context;
+    gd_state *state;
+    gd_report *report;
+    double *gradient;             /* (size) */
+    double *best;                 /* (size) weights of the best validation error */
+    double best_monitor;          /* the smallest validation (or training) error so far */
+    int64_t stale;                /* epochs without an improvement of best_monitor */
+    int64_t n_coef, size;         /* k*d, k*d + k */
+} gd_run;
+
+/* The weights that count: the mean where averaging has begun, else the current ones. */
+const double *gd_run_weights(const gd_run *run);
+
+/* An epoch (or a step of the auto solver) has ended: validate, record, tell the hook. *stop gets 1 if the descent is to end,
+ * the reason is in the report. */
+gd_status gd_run_record(gd_run *run, const double *weights, double error, double gradient_norm, double eta, int *stop);
+gd_status gd_run_keep(gd_run *run, const double *weights); /* one more row of the path */
+
+double gd_norm(int64_t n, const double *x);
+double gd_dot(int64_t n, const double *x, const double *y);
+int gd_all_finite(int64_t n, const double *x);
+
+/* The largest eigenvalue of the curvature of the smooth part at most, from a sample of rows: 1 / it is a safe step. */
+gd_status gd_run_curvature(gd_run *run, double *largest);
+
+/* Rows of a problem, evenly spread: at most `most` of them, ascending. *n gets how many. NULL if out of memory. */
+int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n);
+
+/* solver auto: see newton.c. */
+gd_status gd_newton(gd_run *run);
+
+#endif

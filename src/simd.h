@@ -1,0 +1,153 @@
+/* Virtual lanes: 64 bytes, that is 16 floats (vf) or 8 doubles (vd), whatever the registers of the machine.
+ *
+ * Included once per instruction set by kernels.c, which defines GD_ISA (the suffix) and GD_LEVEL (0 generic, 2 AVX2 +
+ * FMA + F16C, 3 AVX-512). A vector is a small array of native registers, and sums fold lane l with lane l + width/2
+ * first: the same order at every level, so AVX2 and AVX-512 give the same bits. Only GD_FMA differs at level 0, where
+ * it is a multiplication and an addition unless the machine (arm64) always has the fused instruction.
+ *
+ * A compiler without GCC's vector extension (MSVC) takes level 0 after replacing the two typedefs `f4` and `d2`.
+ */
+
+#define vf GD_NAME(vf)
+#define vd GD_NAME(vd)
+
+#if GD_LEVEL == 3
+
+typedef __m512 vf;
+typedef __m512d vd;
+#define GD_FMA(a, b, c) __builtin_fma(a, b, c)
+
+GD_INLINE vf GD_NAME(vf_zero)(void) { return _mm512_setzero_ps(); }
+GD_INLINE vf GD_NAME(vf_set)(float x) { return _mm512_set1_ps(x); }
+GD_INLINE vf GD_NAME(vf_load)(const float *p) { return _mm512_loadu_ps(p); }
+GD_INLINE vf GD_NAME(vf_load_part)(const float *p, int n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p); }
+GD_INLINE void GD_NAME(vf_store)(float *p, vf a) { _mm512_storeu_ps(p, a); }
+GD_INLINE vf GD_NAME(vf_add)(vf a, vf b) { return _mm512_add_ps(a, b); }
+GD_INLINE vf GD_NAME(vf_fma)(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+GD_INLINE float GD_NAME(vf_sum)(vf a) {
+    __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+GD_INLINE vd GD_NAME(vd_zero)(void) { return _mm512_setzero_pd(); }
+GD_INLINE vd GD_NAME(vd_set)(double x) { return _mm512_set1_pd(x); }
+GD_INLINE vd GD_NAME(vd_load)(const double *p) { return _mm512_loadu_pd(p); }
+GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) { return _mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1u), p); }
+GD_INLINE void GD_NAME(vd_store)(double *p, vd a) { _mm512_storeu_pd(p, a); }
+GD_INLINE vd GD_NAME(vd_add)(vd a, vd b) { return _mm512_add_pd(a, b); }
+GD_INLINE vd GD_NAME(vd_fma)(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
+GD_INLINE double GD_NAME(vd_sum)(vd a) {
+    __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+}
+
+#elif GD_LEVEL == 2
+
+typedef struct { __m256 v[2]; } vf;
+typedef struct { __m256d v[2]; } vd;
+#define GD_FMA(a, b, c) __builtin_fma(a, b, c)
+
+GD_INLINE vf GD_NAME(vf_zero)(void) { return (vf){{_mm256_setzero_ps(), _mm256_setzero_ps()}}; }
+GD_INLINE vf GD_NAME(vf_set)(float x) { return (vf){{_mm256_set1_ps(x), _mm256_set1_ps(x)}}; }
+GD_INLINE vf GD_NAME(vf_load)(const float *p) { return (vf){{_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}}; }
+GD_INLINE __m256i GD_NAME(mask_f)(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+GD_INLINE vf GD_NAME(vf_load_part)(const float *p, int n) {
+    return (vf){{_mm256_maskload_ps(p, GD_NAME(mask_f)(n)), _mm256_maskload_ps(p + 8, GD_NAME(mask_f)(n - 8))}};
+}
+GD_INLINE void GD_NAME(vf_store)(float *p, vf a) { _mm256_storeu_ps(p, a.v[0]); _mm256_storeu_ps(p + 8, a.v[1]); }
+GD_INLINE vf GD_NAME(vf_add)(vf a, vf b) {
+    return (vf){{_mm256_add_ps(a.v[0], b.v[0]), _mm256_add_ps(a.v[1], b.v[1])}};
+}
+GD_INLINE vf GD_NAME(vf_fma)(vf a, vf b, vf c) {
+    return (vf){{_mm256_fmadd_ps(a.v[0], b.v[0], c.v[0]), _mm256_fmadd_ps(a.v[1], b.v[1], c.v[1])}};
+}
+GD_INLINE float GD_NAME(vf_sum)(vf a) {
+    __m256 b = _mm256_add_ps(a.v[0], a.v[1]);
+    __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+GD_INLINE vd GD_NAME(vd_zero)(void) { return (vd){{_mm256_setzero_pd(), _mm256_setzero_pd()}}; }
+GD_INLINE vd GD_NAME(vd_set)(double x) { return (vd){{_mm256_set1_pd(x), _mm256_set1_pd(x)}}; }
+GD_INLINE vd GD_NAME(vd_load)(const double *p) { return (vd){{_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)}}; }
+GD_INLINE __m256i GD_NAME(mask_d)(int n) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) {
+    return (vd){{_mm256_maskload_pd(p, GD_NAME(mask_d)(n)), _mm256_maskload_pd(p + 4, GD_NAME(mask_d)(n - 4))}};
+}
+GD_INLINE void GD_NAME(vd_store)(double *p, vd a) { _mm256_storeu_pd(p, a.v[0]); _mm256_storeu_pd(p + 4, a.v[1]); }
+GD_INLINE vd GD_NAME(vd_add)(vd a, vd b) {
+    return (vd){{_mm256_add_pd(a.v[0], b.v[0]), _mm256_add_pd(a.v[1], b.v[1])}};
+}
+GD_INLINE vd GD_NAME(vd_fma)(vd a, vd b, vd c) {
+    return (vd){{_mm256_fmadd_pd(a.v[0], b.v[0], c.v[0]), _mm256_fmadd_pd(a.v[1], b.v[1], c.v[1])}};
+}
+GD_INLINE double GD_NAME(vd_sum)(vd a) {
+    __m256d b = _mm256_add_pd(a.v[0], a.v[1]);
+    __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+}
+
+#else /* generic: 16-byte registers, which every 64-bit machine has */
+
+#ifndef GD_GENERIC_TYPES
+#define GD_GENERIC_TYPES
+typedef float f4 __attribute__((vector_size(16)));
+typedef double d2 __attribute__((vector_size(16)));
+#endif
+typedef struct { f4 v[4]; } vf;
+typedef struct { d2 v[4]; } vd;
+
+#if defined(__aarch64__)
+#define GD_FMA(a, b, c) __builtin_fma(a, b, c)
+#define GD_FMA_F4(a, b, c) ((f4)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define GD_FMA_D2(a, b, c) ((d2)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#else
+#define GD_FMA(a, b, c) ((a) * (b) + (c))
+#define GD_FMA_F4(a, b, c) ((a) * (b) + (c))
+#define GD_FMA_D2(a, b, c) ((a) * (b) + (c))
+#endif
+#define GD_EACH(r, expression) \
+    do { for (int i = 0; i < 4; i++) (r).v[i] = (expression); } while (0)
+
+GD_INLINE vf GD_NAME(vf_set)(float x) { vf r; GD_EACH(r, ((f4){x, x, x, x})); return r; }
+GD_INLINE vf GD_NAME(vf_zero)(void) { return GD_NAME(vf_set)(0.0f); }
+GD_INLINE vf GD_NAME(vf_load)(const float *p) { vf r; memcpy(&r, p, sizeof r); return r; }
+GD_INLINE vf GD_NAME(vf_load_part)(const float *p, int n) {
+    float full[16] = {0};
+    memcpy(full, p, (size_t)n * sizeof *p);
+    return GD_NAME(vf_load)(full);
+}
+GD_INLINE void GD_NAME(vf_store)(float *p, vf a) { memcpy(p, &a, sizeof a); }
+GD_INLINE vf GD_NAME(vf_add)(vf a, vf b) { vf r; GD_EACH(r, a.v[i] + b.v[i]); return r; }
+GD_INLINE vf GD_NAME(vf_fma)(vf a, vf b, vf c) { vf r; GD_EACH(r, GD_FMA_F4(a.v[i], b.v[i], c.v[i])); return r; }
+GD_INLINE float GD_NAME(vf_sum)(vf a) {
+    f4 c = (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]);
+    return (c[0] + c[2]) + (c[1] + c[3]);
+}
+
+GD_INLINE vd GD_NAME(vd_set)(double x) { vd r; GD_EACH(r, ((d2){x, x})); return r; }
+GD_INLINE vd GD_NAME(vd_zero)(void) { return GD_NAME(vd_set)(0.0); }
+GD_INLINE vd GD_NAME(vd_load)(const double *p) { vd r; memcpy(&r, p, sizeof r); return r; }
+GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) {
+    double full[8] = {0};
+    memcpy(full, p, (size_t)n * sizeof *p);
+    return GD_NAME(vd_load)(full);
+}
+GD_INLINE void GD_NAME(vd_store)(double *p, vd a) { memcpy(p, &a, sizeof a); }
+GD_INLINE vd GD_NAME(vd_add)(vd a, vd b) { vd r; GD_EACH(r, a.v[i] + b.v[i]); return r; }
+GD_INLINE vd GD_NAME(vd_fma)(vd a, vd b, vd c) { vd r; GD_EACH(r, GD_FMA_D2(a.v[i], b.v[i], c.v[i])); return r; }
+GD_INLINE double GD_NAME(vd_sum)(vd a) {
+    d2 c = (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]);
+    return c[0] + c[1];
+}
+
+#undef GD_EACH
+#endif
