@@ -23,6 +23,9 @@
 #define GD_JOIN(a, b) GD_JOIN_(a, b)
 #define GD_NAME(name) GD_JOIN(name, GD_ISA)
 
+/* Where the bytes of the next tile lie: element (i, j) at data + i * row + j * element. */
+typedef struct gd_ahead { const char *data; int64_t row, element; } gd_ahead;
+
 #define GD_STRING_(x) #x
 #define GD_STRING(x) GD_STRING_(x)
 

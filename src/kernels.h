@@ -10,7 +10,7 @@
 #define GD_BIG_ENDIAN 0
 #endif
 
-enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_SMALL_D = 16, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 64, GD_GRAM_ROWS = 64 };
+enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_SMALL_D = 16, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_GRAM_ROWS = 64 };
 
 /* One pass in the making: the problem, the weights in the lane type, and how tiles are cut. Constant during a pass. */
 typedef struct gd_pass {

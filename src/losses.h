@@ -84,7 +84,15 @@ GD_INLINE gd_point GD_NAME(log_loss)(double z, double y, double a, double mu) {
     double u = GD_NAME(exp)(-fabs(z)), p = 1.0 / (1.0 + u), q = u * p;
     double at_z = z >= 0.0 ? p : q, at_minus_z = z >= 0.0 ? q : p;
     double tail = z >= 0.0 ? z * (1.0 - y) : -z * y;
-    return (gd_point){GD_NAME(log1p)(u) + tail, GD_FMA(1.0 - y, at_z, -y * at_minus_z), p * q};
+    return (gd_point){GD_NAME(log1p)(u, p) + tail, GD_FMA(1.0 - y, at_z, -y * at_minus_z), p * q};
+}
+
+/* The same for the float lanes, whose scores carry 24 bits anyway: half the time, and small d needs it. */
+GD_INLINE gd_point GD_NAME(log_loss_f)(double z, double y) {
+    float u = GD_NAME(exp_f)((float)-fabs(z)), p = 1.0f / (1.0f + u), q = u * p;
+    double at_z = (double)(z >= 0.0 ? p : q), at_minus_z = (double)(z >= 0.0 ? q : p);
+    double tail = z >= 0.0 ? z * (1.0 - y) : -z * y;
+    return (gd_point){(double)GD_NAME(log1p_f)(u) + tail, GD_FMA(1.0 - y, at_z, -y * at_minus_z), (double)(p * q)};
 }
 
 GD_INLINE gd_point GD_NAME(hinge)(double z, double y, double a, double mu) {

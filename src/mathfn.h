@@ -68,8 +68,39 @@ GD_INLINE double GD_NAME(log)(double x) {
     return k * ln2_high - ((half - (s * (half + (odd + even)) + k * ln2_low)) - f);
 }
 
-/* log(1 + u) for 0 <= u < 2^52, keeping what 1 + u rounds away. */
-GD_INLINE double GD_NAME(log1p)(double u) {
+/* log(1 + u) for 0 <= u < 2^52, keeping what x = 1 + u rounds away; inverse = 1 / x. */
+GD_INLINE double GD_NAME(log1p)(double u, double inverse) {
     double x = 1.0 + u;
-    return GD_NAME(log)(x) + (u - (x - 1.0)) / x;
+    return GD_FMA(u - (x - 1.0), inverse, GD_NAME(log)(x));
+}
+
+/* exp(x) for x <= 0 in float: 0 below -87. */
+GD_INLINE float GD_NAME(exp_f)(float x) {
+    float y = x < -87.0f ? -87.0f : x;
+    float k = GD_FMA_F(y, 0x1.715476p0f, 0x1.8p23f) - 0x1.8p23f;
+    float r = GD_FMA_F(-k, -0x1.bd0106p-13f, GD_FMA_F(-k, 0x1.63p-1f, y)); /* ln 2 in two parts, the first of 9 bits */
+    float p = 1.0f / 5040.0f;
+    p = GD_FMA_F(p, r, 1.0f / 720.0f);
+    p = GD_FMA_F(p, r, 1.0f / 120.0f);
+    p = GD_FMA_F(p, r, 1.0f / 24.0f);
+    p = GD_FMA_F(p, r, 1.0f / 6.0f);
+    p = GD_FMA_F(p, r, 0.5f);
+    p = 1.0f + GD_FMA_F(p * r, r, r);
+    uint32_t bits;
+    float shifted = k + 0x1.8p23f;
+    memcpy(&bits, &shifted, sizeof bits);
+    float e = p * GD_NAME(from_bits_f)((bits + 127u) << 23);
+    return x < -87.0f ? 0.0f : e;
+}
+
+/* log(1 + u) for 0 <= u <= 1 in float: 2 atanh(s), s = u / (2 + u) <= 1/3, its series to s^15 leaves 1e-9. */
+GD_INLINE float GD_NAME(log1p_f)(float u) {
+    float s = u / (2.0f + u), z = s * s, p = 1.0f / 15.0f;
+    p = GD_FMA_F(p, z, 1.0f / 13.0f);
+    p = GD_FMA_F(p, z, 1.0f / 11.0f);
+    p = GD_FMA_F(p, z, 1.0f / 9.0f);
+    p = GD_FMA_F(p, z, 1.0f / 7.0f);
+    p = GD_FMA_F(p, z, 1.0f / 5.0f);
+    p = GD_FMA_F(p, z, 1.0f / 3.0f);
+    return 2.0f * GD_FMA_F(p * z, s, s);
 }

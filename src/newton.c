@@ -14,7 +14,7 @@
 #include "metric.h"
 #include "updates.h"
 
-enum { MEMORY = 8, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048 };
+enum { MEMORY = 10, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048 };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
     int count;
@@ -210,7 +210,7 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
             gd_status status = gd_metric_build(work->metric, work->weights, 0.1);
             if (status) return status;
             refreshed = 1;
-            work->pairs.count = work->metric->n_factors == work->metric->k && !work->metric->engine.problem.softmax ? 0 : work->pairs.count;
+            if (!work->metric->engine.problem.softmax) work->pairs.count = 0; /* Newton's own step is better than a corrected old one */
             find_step(work);
         }
         stalled = work->decrement < 0.5 * least ? 0 : stalled + 1;
@@ -222,7 +222,7 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
         }
         gd_status status = line_search(work, engine, &t);
         if (status) return status;
-        if (t == 0.0 || (stalled > 10 && work->decrement <= 1e-7 * fabs(work->error))) {
+        if (t == 0.0 || (stalled > 10 && work->decrement <= (engine->pass.doubles ? 1e-13 : 1e-9) * fabs(work->error))) {
             if (t == 0.0 && work->pairs.count) { /* once more without the memory */
                 work->pairs.count = 0, refreshed = 0;
                 gd_metric_to_weights(work->metric, work->v, work->weights);

@@ -16,6 +16,7 @@
 typedef __m512 vf;
 typedef __m512d vd;
 #define GD_FMA(a, b, c) __builtin_fma(a, b, c)
+#define GD_FMA_F(a, b, c) __builtin_fmaf(a, b, c)
 
 GD_INLINE vf GD_NAME(vf_zero)(void) { return _mm512_setzero_ps(); }
 GD_INLINE vf GD_NAME(vf_set)(float x) { return _mm512_set1_ps(x); }
@@ -49,6 +50,7 @@ GD_INLINE double GD_NAME(vd_sum)(vd a) {
 typedef struct { __m256 v[2]; } vf;
 typedef struct { __m256d v[2]; } vd;
 #define GD_FMA(a, b, c) __builtin_fma(a, b, c)
+#define GD_FMA_F(a, b, c) __builtin_fmaf(a, b, c)
 
 GD_INLINE vf GD_NAME(vf_zero)(void) { return (vf){{_mm256_setzero_ps(), _mm256_setzero_ps()}}; }
 GD_INLINE vf GD_NAME(vf_set)(float x) { return (vf){{_mm256_set1_ps(x), _mm256_set1_ps(x)}}; }
@@ -107,10 +109,12 @@ typedef struct { d2 v[4]; } vd;
 
 #if defined(__aarch64__)
 #define GD_FMA(a, b, c) __builtin_fma(a, b, c)
+#define GD_FMA_F(a, b, c) __builtin_fmaf(a, b, c)
 #define GD_FMA_F4(a, b, c) ((f4)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define GD_FMA_D2(a, b, c) ((d2)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
 #else
 #define GD_FMA(a, b, c) ((a) * (b) + (c))
+#define GD_FMA_F(a, b, c) ((a) * (b) + (c))
 #define GD_FMA_F4(a, b, c) ((a) * (b) + (c))
 #define GD_FMA_D2(a, b, c) ((a) * (b) + (c))
 #endif
