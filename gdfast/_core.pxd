@@ -19,7 +19,7 @@ cdef extern from "gdfast.h" nogil:
         const int64_t *rows
         int64_t n, n_outputs
         int32_t loss, target, softmax, fit_intercept
-        double loss_param, smoothing, l2, l1
+        double weight_mean, loss_param, smoothing, l2, l1
         int32_t double_lanes
 
     ctypedef struct gd_hooks:

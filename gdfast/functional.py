@@ -266,7 +266,7 @@ def _check_range(y: np.ndarray, low: float, high: float, rule: str) -> None:
 
 def error_and_gradient(
     X, y, coef, intercept=0.0, *, loss="squared_error", alpha=0.0, l1_ratio=0.0, sample_weight=None, offset=None,
-    epsilon=0.1, quantile=0.5, n_outputs=None, n_threads=None,
+    epsilon=0.1, quantile=0.5, n_threads=None,
 ):
     """The error of a linear neuron and its gradient, from one read of X.
 
@@ -282,7 +282,8 @@ def error_and_gradient(
         copied. float64 and integers of 32 or 64 bits are computed in double, the rest in float lanes with double sums.
     y : array-like of shape (n,) or (n, k)
         Targets. loss "log_loss": values in [0, 1] for one neuron; class codes 0 ... k-1 of shape (n,) or soft labels
-        (n, k) for k > 1, which is softmax. Margin losses: -1 or +1. Otherwise numbers, one column per output.
+        (n, k) for k > 1, which is softmax. Margin losses: -1 or +1, or with k > 1 class codes (n,), one against the
+        rest. Otherwise numbers, one column per output.
     coef : array-like of shape (d,) or (k, d)
         Weights.
     intercept : float or array-like of shape (k,), default=0.0
@@ -299,8 +300,6 @@ def error_and_gradient(
         Width of "huber" and of the tube of the epsilon-insensitive losses.
     quantile : float, default=0.5
         Level of loss "quantile".
-    n_outputs : int, optional
-        k, where coef does not say it: with class codes and a margin loss, one against the rest.
     n_threads : int, optional
         Threads to use at most; all that the process may run on by default. The result does not depend on it.
 
@@ -334,8 +333,8 @@ def error_and_gradient(
         raise ValueError(f"coef must be of shape ({d},) or (k, {d}), got {weights.shape}")
     single = weights.ndim == 1
     weights = np.ascontiguousarray(np.atleast_2d(weights))
-    k = weights.shape[0] if n_outputs is None else _count(n_outputs, "n_outputs")
-    biases = _biases(intercept, weights.shape[0])
+    k = weights.shape[0]
+    biases = _biases(intercept, k)
     check_finite(weights, "coef")
     check_finite(biases, "intercept")
     targets = _targets(y, n, loss, k)
@@ -449,7 +448,8 @@ def gradient_descent(
     beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
         Decay rates of Adam's moments.
     batch_size : int, optional
-        Rows per update of the mini-batch rules, 32 by default; may exceed n.
+        Rows per update of the mini-batch rules, 32 by default; may exceed n. With weights s a batch of B rows steps along
+        sum s_i grad_i / (B mean s), so that a weight counts against those of other batches.
     shuffle : bool, default=True
         Visit rows in a fresh order each epoch.
     average : bool or int, default=False
@@ -524,7 +524,9 @@ def gradient_descent(
     )
     weight, shift = _weights_column(sample_weight, n), _offset(offset, n, targets.k)
     rows = _row_numbers(rows, n, "rows", weight)
-    problem = _core.Problem(X, targets.y, codes=targets.codes, weight=weight, offset=shift, rows=rows, **common)
+    problem = _core.Problem(
+        X, targets.y, codes=targets.codes, weight=weight, offset=shift, rows=rows, weight_mean=_mean(weight, rows), **common
+    )
     validation = None
     if rows_val is not None:
         rows_val = _row_numbers(rows_val, n, "rows_val", weight)
@@ -586,6 +588,12 @@ def _row_numbers(rows: Any, n: int, name: str, weight: np.ndarray | None) -> np.
     if weight is not None and not weight[rows].any():
         raise ValueError(f"sample_weight must have a non-zero entry among {name}, got all zeros")
     return rows.astype(np.int64, copy=False)
+
+
+def _mean(weight: np.ndarray | None, rows: np.ndarray | None) -> float:
+    if weight is None:
+        return 1.0
+    return float((weight if rows is None else weight[rows]).mean(dtype=np.float64))
 
 
 def _validation(X_val, y_val, sample_weight_val, offset_val, d, targets: _Targets, common) -> _core.Problem:

@@ -106,28 +106,41 @@ static double remaining(double before, double gained) {
     return factor < 1.0 ? gained * factor / (1.0 - factor) : INFINITY;
 }
 
-typedef struct gd_trial { double error, *gradient, *weights, *velocity; } gd_trial; /* the last good point, to go back to */
+/* The last good point, with all that the rule remembers, to go back to. */
+typedef struct gd_trial {
+    double error;
+    int64_t t, path_size;
+    double *gradient, *weights, *velocity, *square, *mean; /* (size) each */
+} gd_trial;
 
-static gd_status evaluate(gd_run *run, double *error) {
-    gd_status status = gd_engine_evaluate(&run->engine, run->state->weights, error, run->gradient);
+static gd_status evaluate(gd_run *run, double *error, double *gradient) {
+    gd_status status = gd_engine_evaluate(&run->engine, run->state->weights, error, gradient);
     if (!status) gd_add_l1(&run->engine.problem, run->state->weights, error, NULL);
     return status;
 }
 
-static void save(const gd_run *run, double error, gd_trial *good) {
-    size_t bytes = sizeof(double) * (size_t)run->size;
-    good->error = error;
-    memcpy(good->gradient, run->gradient, bytes);
-    memcpy(good->weights, run->state->weights, bytes);
-    if (run->state->velocity) memcpy(good->velocity, run->state->velocity, bytes);
+static void copy(const gd_run *run, double *to, const double *from) {
+    if (from) memcpy(to, from, sizeof *to * (size_t)run->size);
 }
 
-/* Back to the last good point; a momentum that led uphill is forgotten. */
+static void save(const gd_run *run, double error, gd_trial *good) {
+    const gd_state *state = run->state;
+    good->error = error, good->t = state->t, good->path_size = run->report->path.size;
+    copy(run, good->gradient, run->gradient);
+    copy(run, good->weights, state->weights);
+    copy(run, good->velocity, state->velocity);
+    copy(run, good->square, state->square);
+    copy(run, good->mean, state->mean);
+}
+
 static void restore(gd_run *run, const gd_trial *good) {
-    size_t bytes = sizeof(double) * (size_t)run->size;
-    memcpy(run->gradient, good->gradient, bytes);
-    memcpy(run->state->weights, good->weights, bytes);
-    if (run->state->velocity) memset(run->state->velocity, 0, bytes);
+    gd_state *state = run->state;
+    state->t = good->t, run->report->path.size = good->path_size;
+    copy(run, run->gradient, good->gradient);
+    copy(run, state->weights, good->weights);
+    if (state->velocity) copy(run, state->velocity, good->velocity);
+    if (state->square) copy(run, state->square, good->square);
+    if (state->mean) copy(run, state->mean, good->mean);
 }
 
 static double full_gradient_norm(gd_run *run, double *room) {
@@ -137,29 +150,40 @@ static double full_gradient_norm(gd_run *run, double *room) {
     return gd_norm(run->size, room);
 }
 
+/* Has a smooth error grown a thousandfold over what it was at the start and is at w = 0? That pass is made only once it is
+ * in question. Losses with kinks grow linearly and have no such scale: they must leave the finite range. */
+static gd_status exploded(gd_run *run, double error, double *scale, int *answer) {
+    if (!gd_loss_is_smooth(run->engine.problem.loss) || error <= 1e3 * *scale) return GD_OK;
+    double *zero = gd_alloc(run->size, 8), at_zero = 0.0;
+    gd_status status = zero ? gd_engine_evaluate(&run->engine, zero, &at_zero, NULL) : GD_NO_MEMORY;
+    gd_release(zero);
+    *scale = fmax(*scale, fabs(at_zero));
+    *answer = error > 1e3 * *scale;
+    return status;
+}
+
 /* Steepest descent on all rows. schedule auto: a step that fails to lower E is taken back and the rate halved (with
  * momentum: the velocity dropped first), a step that succeeds lets it grow by a tenth; so E never rises. */
 static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, double *room) {
     const gd_settings *settings = run->settings;
     gd_state *state = run->state;
-    double error, start, before = INFINITY, least = 0.0;
-    gd_status status = evaluate(run, &error);
+    double error, scale, before = INFINITY, least = 0.0;
+    gd_status status = evaluate(run, &error, run->gradient);
     if (status) return status;
     if (!isfinite(error) || !gd_all_finite(run->size, run->gradient)) return GD_NOT_FINITE;
-    start = fabs(error) + DBL_MIN;
+    scale = fabs(error);
     run->best_monitor = run->validation.arena ? INFINITY : error;
     save(run, error, good);
     int fresh = 1, stop = 0;
     int64_t refused = 0, slow = 0;
     while (!stop && run->report->n_iter < settings->max_iter) {
         double eta = rate_now(settings, rates, state->t + 1);
-        int64_t t = state->t;
         gd_update(settings, state, run->gradient, eta, run->engine.problem.l1, run->n_coef);
-        if ((status = evaluate(run, &error))) return status;
+        if ((status = evaluate(run, &error, run->gradient))) return status;
         int bad = !isfinite(error) || !gd_all_finite(run->size, run->gradient);
         if (settings->schedule == GD_AUTO && (bad || error > good->error)) {
-            restore(run, good);
-            state->t = t;
+            restore(run, good); /* but a momentum that led uphill is forgotten */
+            if (state->velocity) memset(state->velocity, 0, sizeof *state->velocity * (size_t)run->size);
             if (fresh) rates->eta *= 0.5;
             fresh = 1;
             if (++refused > 100) { /* not even the smallest step lowers E: the end of what doubles can resolve */
@@ -168,7 +192,8 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
             }
             continue;
         }
-        if (bad || error > 1e3 * start) return diverged(run, error);
+        if (!bad && (status = exploded(run, error, &scale, &bad))) return status;
+        if (bad) return diverged(run, error);
         refused = 0;
         fresh = !state->velocity;
         if (settings->schedule == GD_AUTO) rates->eta *= 1.1;
@@ -184,7 +209,7 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
             run->report->suboptimality = least / fabs(error);
             break;
         }
-        if (settings->schedule == GD_ADAPTIVE && run->stale >= settings->n_iter_no_change) {
+        if (settings->schedule == GD_ADAPTIVE && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change) {
             run->stale = 0;
             if ((rates->eta /= 5.0) < 1e-6) {
                 run->report->reason = GD_STOP_NO_IMPROVEMENT;
@@ -198,7 +223,7 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
 
 /* ---- mini-batches ---------------------------------------------------------------------------------------------- */
 
-enum { ORDER = 4096, AHEAD = 16 };
+enum { ORDER = 4096, AHEAD = 32 };
 
 /* The order of an epoch, produced a piece at a time. */
 typedef struct gd_order {
@@ -206,6 +231,7 @@ typedef struct gd_order {
     int shuffled;
     int64_t n, at;       /* rows handed out so far */
     int64_t have, next;  /* of the piece in `rows` */
+    int64_t last;        /* size of the batch handed out last */
     int64_t capacity, *rows;
 } gd_order;
 
@@ -220,6 +246,7 @@ static void order_start(gd_order *order, const gd_settings *settings, int64_t n,
 static const int64_t *order_next(gd_order *order, const gd_problem *problem, int64_t count, int64_t *first, int64_t *got) {
     *got = gd_min(count, order->n - order->at);
     *first = order->at;
+    order->last = *got;
     order->at += *got;
     if (!order->shuffled) return NULL;
     if (order->have - order->next < *got + AHEAD) {
@@ -237,48 +264,60 @@ static const int64_t *order_next(gd_order *order, const gd_problem *problem, int
     return rows;
 }
 
-/* Touch the first lines of the rows that come next; the processor's own prefetcher continues along a long row. */
-static void prefetch_rows(const gd_order *order, const gd_problem *problem, int64_t count) {
-#if defined(__GNUC__)
-    const gd_matrix *X = &problem->X;
-    int64_t bytes = gd_min(X->n_cols * llabs(X->col_stride), 512), to = gd_min(order->next + AHEAD + count, order->have);
-    for (int64_t i = gd_max(order->next, order->next + AHEAD - count); i < to; i++) {
-        const char *row = X->data + order->rows[i] * X->row_stride;
-        for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b);
-        __builtin_prefetch(problem->y.data + order->rows[i] * problem->y.row_stride);
-    }
-#else
-    (void)order, (void)problem, (void)count;
-#endif
-}
+/* Entries from the batch just handed out to the end of the piece: rows to come may be fetched ahead. */
+static int64_t order_known(const gd_order *order) { return order->have - (order->next - order->last); }
 
 typedef struct gd_epoch_sums { double error, weight, eta; int64_t updates; } gd_epoch_sums;
 
-static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *order, gd_epoch_sums *sums) {
+/* The plain rule with one row per update has a kernel of its own. */
+static int is_plain(const gd_run *run) {
     const gd_settings *settings = run->settings;
-    const gd_problem *problem = &run->engine.problem;
+    return settings->solver == GD_SOLVER_SGD && settings->batch_size == 1 && settings->momentum == 0.0 && !settings->average &&
+           settings->keep_path != 2 && run->engine.problem.n_outputs == 1 && run->engine.problem.l1 == 0.0;
+}
+
+static gd_status plain_steps(gd_run *run, const gd_rates *rates, gd_order *order, gd_epoch_sums *sums) {
     gd_state *state = run->state;
-    int64_t batch = settings->batch_size ? settings->batch_size : problem->n;
+    double eta[GD_BLOCK_ROWS];
+    int64_t first, count;
+    const int64_t *rows = order_next(order, &run->engine.problem, GD_BLOCK_ROWS, &first, &count);
+    for (int64_t i = 0; i < count; i++) sums->eta += eta[i] = rate_now(run->settings, rates, state->t + 1 + i);
+    gd_steps steps = {.eta = eta, .weights = state->weights};
+    gd_status status = gd_engine_steps(&run->engine, rows, order_known(order), first, count, &steps);
+    state->t += count;
+    sums->updates += count;
+    sums->error += steps.error;
+    sums->weight += steps.weight;
+    return status;
+}
+
+static gd_status one_batch(gd_run *run, const gd_rates *rates, gd_order *order, gd_epoch_sums *sums) {
+    const gd_settings *settings = run->settings;
+    gd_state *state = run->state;
+    int64_t first, count;
+    double error, weight;
+    const int64_t *rows = order_next(order, &run->engine.problem, settings->batch_size ? settings->batch_size : order->n, &first, &count);
+    gd_status status = gd_engine_batch(&run->engine, rows, order_known(order), first, count, state->weights, &error, run->gradient, &weight);
+    if (status) return status;
+    double eta = rate_now(settings, rates, state->t + 1);
+    gd_update(settings, state, run->gradient, eta, run->engine.problem.l1, run->n_coef);
+    sums->error += weight * error;
+    sums->weight += weight;
+    sums->eta += eta;
+    sums->updates++;
+    return settings->keep_path == 2 ? gd_run_keep(run, gd_run_weights(run)) : GD_OK;
+}
+
+static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *order, gd_epoch_sums *sums) {
+    int plain = is_plain(run);
     memset(sums, 0, sizeof *sums);
-    order_start(order, settings, problem->n, state->epoch);
+    order_start(order, run->settings, run->engine.problem.n, run->state->epoch);
     while (order->at < order->n) {
-        int64_t first, count;
-        double error, weight;
-        const int64_t *rows = order_next(order, problem, batch, &first, &count);
-        if (rows) prefetch_rows(order, problem, count);
-        gd_status status = gd_engine_batch(&run->engine, rows, first, count, state->weights, &error, run->gradient, &weight);
+        gd_status status = plain ? plain_steps(run, rates, order, sums) : one_batch(run, rates, order, sums);
         if (status) return status;
-        if (weight == 0.0) continue; /* nothing to learn from */
-        double eta = rate_now(settings, rates, state->t + 1);
-        gd_update(settings, state, run->gradient, eta, problem->l1, run->n_coef);
-        sums->error += weight * error;
-        sums->weight += weight;
-        sums->eta += eta;
-        sums->updates++;
-        if (!isfinite(error)) return GD_DIVERGED;
-        if (settings->keep_path == 2 && (status = gd_run_keep(run, gd_run_weights(run)))) return status;
+        if (!isfinite(sums->error)) return GD_DIVERGED;
     }
-    return gd_all_finite(run->size, state->weights) ? GD_OK : GD_DIVERGED;
+    return gd_all_finite(run->size, run->state->weights) ? GD_OK : GD_DIVERGED;
 }
 
 /* Has the first epoch failed because X is not finite? A pass at w = 0 tells: then scores are not finite only if X is not. */
@@ -289,49 +328,58 @@ static gd_status why_not_finite(gd_run *run, double error) {
     return status ? status : isfinite(at_zero) ? diverged(run, error) : GD_NOT_FINITE;
 }
 
+/* schedule auto: an epoch that left the finite range, or whose mean error is over ten times the error it began with, is to be
+ * taken back. good->error, NAN at first, becomes the exact error at its beginning once that is in question. */
+static gd_status must_go_back(gd_run *run, const double *before, double error, int bad, gd_trial *good, int *answer) {
+    *answer = bad;
+    if (bad || fabs(error) <= 10.0 * fabs(*before)) return GD_OK;
+    if (isnan(good->error)) {
+        gd_status status = gd_engine_evaluate(&run->engine, good->weights, &good->error, NULL);
+        if (status) return status;
+    }
+    *answer = fabs(error) > 10.0 * fabs(good->error) + 1.0;
+    return GD_OK;
+}
+
 /* The mean error of an epoch, each batch's taken before its update, plus the penalty at its end. The gradient norm is that
- * of the mean step over the mean rate: for plain sgd, of the mean gradient. schedule auto takes an epoch back that raised
- * the error tenfold or left the finite range, and halves its rate. */
+ * of the mean step over the mean rate: for plain sgd, of the mean gradient. */
+static void close_epoch(gd_run *run, const gd_epoch_sums *sums, const gd_trial *good, double *room, double *error, double *norm) {
+    const gd_problem *problem = &run->engine.problem;
+    const double *weights = gd_run_weights(run);
+    for (int64_t j = 0; j < run->size; j++) room[j] = run->state->weights[j] - good->weights[j];
+    *norm = sums->eta > 0.0 ? gd_norm(run->size, room) / sums->eta : 0.0;
+    *error += 0.5 * problem->l2 * gd_dot(run->n_coef, weights, weights);
+    gd_add_l1(problem, weights, error, NULL);
+    run->state->epoch++;
+}
+
 static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, gd_trial *good, double *room) {
     const gd_settings *settings = run->settings;
-    const gd_problem *problem = &run->engine.problem;
-    gd_state *state = run->state;
-    double null_error, scale, error = NAN;
+    double before = NAN;
     int stop = 0;
-    gd_status status = gd_engine_batch(&run->engine, NULL, 0, gd_min(problem->n, GD_BLOCK_ROWS), state->weights, &null_error, NULL, NULL);
-    if (status) return status;
-    scale = fabs(null_error) + 1.0;
     run->best_monitor = INFINITY;
-    int64_t refused = 0;
-    while (!stop && run->report->n_iter < settings->max_iter) {
+    for (int64_t refused = 0; !stop && run->report->n_iter < settings->max_iter;) {
         gd_epoch_sums sums;
-        int64_t t = state->t;
-        save(run, error, good);
-        status = epoch_of_batches(run, rates, order, &sums);
+        if (!refused) save(run, NAN, good);
+        gd_status status = epoch_of_batches(run, rates, order, &sums);
         if (status && status != GD_DIVERGED) return status;
-        error = sums.weight > 0.0 ? sums.error / sums.weight : NAN;
-        int bad = status || !isfinite(error) || fabs(error) > 1e8 * scale;
-        if (bad && settings->schedule != GD_AUTO) return why_not_finite(run, error);
-        if (settings->schedule == GD_AUTO && (bad || error > 10.0 * (isfinite(good->error) ? fabs(good->error) : scale) + scale)) {
-            if (refused == 0 && bad) {
-                status = why_not_finite(run, error);
-                if (status == GD_NOT_FINITE || status == GD_INTERRUPTED) return status;
-            }
+        double error = sums.weight > 0.0 ? sums.error / sums.weight : 0.0, norm;
+        int bad = status != GD_OK, back = 0;
+        if (settings->schedule == GD_AUTO) {
+            if ((status = must_go_back(run, &before, error, bad, good, &back))) return status;
+            if (back && !refused && bad && (status = why_not_finite(run, error)) == GD_NOT_FINITE) return status;
+        } else if (bad) return why_not_finite(run, error);
+        if (back) {
             if (++refused > 200) return diverged(run, error);
-            error = good->error;
             restore(run, good);
-            state->t = t;
             rates->eta *= 0.5;
             continue;
         }
-        state->epoch++;
-        double norm = 0.0, eta = sums.updates ? sums.eta / (double)sums.updates : 0.0;
-        for (int64_t j = 0; j < run->size; j++) room[j] = state->weights[j] - good->weights[j];
-        if (sums.eta > 0.0) norm = gd_norm(run->size, room) / sums.eta;
-        const double *weights = gd_run_weights(run);
-        error += 0.5 * problem->l2 * gd_dot(run->n_coef, weights, weights);
-        gd_add_l1(problem, weights, &error, NULL);
-        if ((status = gd_run_record(run, weights, error, norm, eta, &stop))) return status;
+        refused = 0;
+        before = error;
+        close_epoch(run, &sums, good, room, &error, &norm);
+        status = gd_run_record(run, gd_run_weights(run), error, norm, sums.updates ? sums.eta / (double)sums.updates : 0.0, &stop);
+        if (status) return status;
         if (!stop && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change) {
             run->stale = 0;
             if (adapts(settings)) rates->eta /= 5.0;
@@ -350,16 +398,17 @@ static gd_status descend_rule(gd_run *run) {
     int64_t size = run->size, batch = run->settings->batch_size;
     int full = run->settings->solver == GD_SOLVER_GD || (!batch && !run->settings->shuffle);
     gd_order order = {.capacity = full ? 0 : gd_max(ORDER, 2 * (batch ? batch : run->engine.problem.n) + AHEAD)};
-    double *room = gd_alloc(4 * size, 8);
+    double *room = gd_alloc(6 * size, 8);
     order.rows = gd_alloc(full || !run->settings->shuffle ? 0 : order.capacity, sizeof *order.rows);
     gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
     gd_rates rates = {0};
     run->report->method = GD_METHOD_RULE;
     if (!status) status = find_rates(run, &rates);
     if (!status) {
-        gd_trial good = {0.0, room, room + size, room + 2 * size};
-        status = full ? descend_full(run, &rates, &good, room + 3 * size)
-                      : descend_batches(run, &rates, &order, &good, room + 3 * size);
+        gd_trial good = {NAN, 0, 0, room, room + size, room + 2 * size, room + 3 * size, room + 4 * size};
+        run->path_by_update = !full && run->settings->keep_path == 2;
+        status = full ? descend_full(run, &rates, &good, room + 5 * size)
+                      : descend_batches(run, &rates, &order, &good, room + 5 * size);
     }
     gd_release(order.rows);
     gd_release(room);

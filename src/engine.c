@@ -54,6 +54,7 @@ static void plan_pass(gd_engine *engine) {
     pass->doubles = doubles;
     pass->by_rows = pass->k == 1 && pass->d < GD_SMALL_D;
     pass->direct = can_read_in_place(problem, doubles, pass->by_rows);
+    pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + pass->d * pass->k_pad;
     pass->tile_rows = GD_BLOCK_ROWS;
     if (!pass->by_rows) {
@@ -81,8 +82,8 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
     engine->scratch = cut(cutter, engine->n_threads, sizeof *engine->scratch);
     for (int t = 0; t < engine->n_threads; t++) {
         gd_scratch s;
-        s.tile = cut(cutter, pass->direct ? 0 : rows * pass->d, size);
-        s.gradient = cut(cutter, pass->k > 1 ? (pass->d + 1) * pass->k_pad : pass->by_rows ? pass->d * lanes : pass->d_pad, size);
+        s.tile = cut(cutter, rows * pass->d, size); /* also for batches gathered from rows that could be read in place */
+        s.gradient = cut(cutter, pass->k == 1 && !pass->doubles ? 2 * pass->d_pad * (pass->by_rows ? lanes : 1) : pass->k > 1 ? (pass->d + 1) * pass->k_pad : pass->by_rows ? pass->d * lanes : pass->d_pad, size);
         s.Z = cut(cutter, rows * pass->k_pad, size);
         s.R = cut(cutter, rows * pass->k_pad, size);
         s.z = cut(cutter, rows * pass->k, 8);
@@ -183,6 +184,14 @@ int gd_engine_poll(gd_engine *engine) {
     return engine->interrupted;
 }
 
+/* Even the clock costs too much for a batch of a few rows. */
+static int poll_by_work(gd_engine *engine, int64_t rows) {
+    engine->work += (double)(rows * (engine->pass.d + 64));
+    if (engine->work < 1e6) return 0;
+    engine->work = 0.0;
+    return gd_engine_poll(engine);
+}
+
 /* ---- summing --------------------------------------------------------------------------------------------------- */
 
 static void add_to(int64_t n, double *restrict a, const double *restrict b) {
@@ -233,7 +242,7 @@ static gd_status sum_rows(gd_engine *engine, int64_t first, int64_t count) {
     engine->rows_read += (double)count;
     if (count <= GD_BLOCK_ROWS) {
         engine->kernels->block[engine->pass.doubles](&engine->pass, engine->scratch, first, count, engine->total);
-        return gd_engine_poll(engine) ? GD_INTERRUPTED : GD_OK;
+        return poll_by_work(engine, count) ? GD_INTERRUPTED : GD_OK;
     }
     int64_t chunk_rows = engine->chunk_blocks * GD_BLOCK_ROWS, n_chunks = (count + chunk_rows - 1) / chunk_rows;
     unsigned long fp = gd_fp_enter();
@@ -246,20 +255,20 @@ static gd_status sum_rows(gd_engine *engine, int64_t first, int64_t count) {
     return engine->interrupted ? GD_INTERRUPTED : GD_OK;
 }
 
-/* engine->total -> the mean loss, and the gradient of it and of the l2 penalty. */
-static double finish(const gd_engine *engine, const double *weights, double *gradient) {
+/* engine->total over `total` -> the gradient of the mean loss and of the l2 penalty. */
+static void finish(const gd_engine *engine, const double *weights, double total, double *gradient) {
     const gd_pass *pass = &engine->pass;
     const gd_problem *problem = &engine->problem;
     const double *bias = engine->total + 2, *G = bias + pass->k_pad;
     int64_t d = pass->d, k = pass->k;
-    double total = engine->total[1] > 0.0 ? engine->total[1] : INFINITY; /* no weight at all: 0 everywhere */
-    for (int64_t c = 0; gradient && c < k; c++) {
+    for (int64_t c = 0; c < k; c++) {
         for (int64_t j = 0; j < d; j++)
             gradient[c * d + j] = G[j * pass->k_pad + c] / total + problem->l2 * weights[c * d + j];
         gradient[k * d + c] = problem->fit_intercept ? bias[c] / total : 0.0;
     }
-    return engine->total[0] / total;
 }
+
+static double mean_error(const gd_engine *engine) { return engine->total[1] > 0.0 ? engine->total[0] / engine->total[1] : 0.0; }
 
 gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *error, double *gradient) {
     gd_engine_set_weights(engine, weights);
@@ -267,22 +276,44 @@ gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *e
     if (status) return status;
     double norm = 0.0;
     for (int64_t j = 0; j < engine->pass.k * engine->pass.d; j++) norm += weights[j] * weights[j];
-    *error = finish(engine, weights, gradient) + 0.5 * engine->problem.l2 * norm;
+    *error = mean_error(engine) + 0.5 * engine->problem.l2 * norm;
+    if (gradient) finish(engine, weights, engine->total[1] > 0.0 ? engine->total[1] : INFINITY, gradient);
     return GD_OK;
 }
 
-gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t first, int64_t count, const double *weights,
-                          double *error, double *gradient, double *weight_sum) {
-    const int64_t *all = engine->problem.rows;
-    int direct = engine->pass.direct;
-    if (rows) engine->problem.rows = rows, engine->pass.direct = 0;
+/* Point the problem at other rows, and back. */
+typedef struct gd_detour { const int64_t *rows; int64_t known; int direct; } gd_detour;
+
+static gd_detour go_to_rows(gd_engine *engine, const int64_t *rows, int64_t known) {
+    gd_detour back = {engine->problem.rows, engine->pass.rows_known, engine->pass.direct};
+    if (rows) engine->problem.rows = rows, engine->pass.rows_known = known, engine->pass.direct = 0;
+    return back;
+}
+
+static void go_back(gd_engine *engine, gd_detour back) {
+    engine->problem.rows = back.rows, engine->pass.rows_known = back.known, engine->pass.direct = back.direct;
+}
+
+gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count,
+                          const double *weights, double *error, double *gradient, double *weight_sum) {
+    double mean = engine->problem.weight_mean > 0.0 ? engine->problem.weight_mean : 1.0;
+    gd_detour back = go_to_rows(engine, rows, known);
     gd_engine_set_weights(engine, weights);
     gd_status status = sum_rows(engine, first, count);
-    engine->problem.rows = all, engine->pass.direct = direct;
+    go_back(engine, back);
     if (status) return status;
-    *error = finish(engine, weights, gradient);
+    *error = mean_error(engine);
+    if (gradient) finish(engine, weights, (double)count * mean, gradient);
     if (weight_sum) *weight_sum = engine->total[1];
     return GD_OK;
+}
+
+gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count, gd_steps *steps) {
+    gd_detour back = go_to_rows(engine, rows, known);
+    engine->kernels->steps(&engine->pass, engine->scratch, first, count, steps);
+    go_back(engine, back);
+    engine->rows_read += (double)count;
+    return poll_by_work(engine, count) ? GD_INTERRUPTED : GD_OK;
 }
 
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient) {
@@ -409,8 +440,8 @@ gd_status gd_pointwise(const char *isa, int loss, double param, double smoothing
 gd_status gd_pointwise_softmax(const char *isa, int64_t n, int64_t k, const double *Z, const double *Y, double *error,
                                double *derivative) {
     const gd_kernels *kernels = gd_kernels_named(isa);
-    double *room = gd_alloc(n * (3 * k + 1), 8);
     if (!kernels) return GD_BAD_ARGUMENT;
+    double *room = gd_alloc(n * (3 * k + 1), 8);
     if (!room) return GD_NO_MEMORY;
     double *z = room + n, *y = z + n * k, *slope = y + n * k;
     for (int64_t i = 0; i < n; i++)

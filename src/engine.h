@@ -10,6 +10,7 @@ typedef struct gd_engine {
     gd_pass pass;
     int n_threads;
     const gd_hooks *hooks; /* may be NULL */
+    double work;           /* elements read since the clock was last looked at */
     double next_poll;      /* seconds, by the monotonic clock */
     volatile int interrupted;
     int missing_threads;
@@ -35,10 +36,14 @@ void gd_engine_set_weights(gd_engine *engine, const double *weights);
 /* The smooth part of E, and its gradient (k*d + k) unless NULL, over all rows at the weights that were set. */
 gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *error, double *gradient);
 
-/* The same over rows first ... first + count - 1 of `rows` (NULL: of the problem), but for the penalty's own error, which
- * is left out. weight_sum, unless NULL, gets the sum of s. */
-gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t first, int64_t count, const double *weights,
-                          double *error, double *gradient, double *weight_sum);
+/* Rows first ... first + count - 1 of `rows`, of which `known` entries may be looked at (NULL: of the problem). error: mean
+ * loss of the batch, without the penalty; gradient: its estimate of that of E, sum s g / (count weight_mean), penalty
+ * included. weight_sum, unless NULL, gets the sum of s. */
+gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count,
+                          const double *weights, double *error, double *gradient, double *weight_sum);
+
+/* k == 1: one update per row over the same rows, see gd_kernels.steps. */
+gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count, gd_steps *steps);
 
 /* gradient (k*d + k) of E with l1: the subgradient of least norm. */
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient);

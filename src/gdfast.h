@@ -69,6 +69,7 @@ typedef struct gd_problem {
     int32_t target;       /* gd_target */
     int32_t softmax;      /* 1: one distribution over the k outputs (log_loss), 0: independent outputs */
     int32_t fit_intercept;
+    double weight_mean;   /* mean of s over the rows that count, which mini-batches divide by; 0 means 1 */
     double loss_param;    /* huber: epsilon; quantile: level; (squared_)epsilon_insensitive: epsilon */
     double smoothing;     /* > 0: kinks of the piecewise linear losses are rounded off over this width */
     double l2, l1;        /* strengths of the two penalties */

@@ -26,6 +26,9 @@
 /* Where the bytes of the next tile lie: element (i, j) at data + i * row + j * element. */
 typedef struct gd_ahead { const char *data; int64_t row, element; } gd_ahead;
 
+/* How many rows ahead a scattered row is asked for, and how many bytes of it; the processor's own prefetcher goes on. */
+enum { GD_ROWS_AHEAD = 32, GD_BYTES_AHEAD = 512 };
+
 #define GD_STRING_(x) #x
 #define GD_STRING(x) GD_STRING_(x)
 

@@ -19,6 +19,7 @@ typedef struct gd_pass {
     int64_t k_pad;          /* k rounded up to whole lanes; 1 when k == 1 */
     int64_t d_pad;          /* d rounded up to whole lanes */
     int64_t tile_rows;      /* rows per tile, a power of two; all of the block when by_rows */
+    int64_t rows_known;     /* entries of problem->rows that may be looked at, to fetch rows ahead of their turn */
     const void *weights;    /* k == 1: (d_pad) real; k > 1: (d, k_pad) real; the padding is 0 */
     const double *bias;     /* (k) */
     int doubles;            /* real is double */
@@ -43,6 +44,13 @@ typedef struct gd_columns {
     int64_t d, p, p_pad;          /* p = d + fit_intercept */
 } gd_columns;
 
+/* Plain stochastic gradient descent, one row per update, fused: what gd_kernels.steps needs beyond the pass. */
+typedef struct gd_steps {
+    const double *eta;      /* (count) learning rate of each update */
+    double *weights;        /* (d + 1) updated in place, the bias last */
+    double error, weight;   /* sums of s loss, each before its update, and of s */
+} gd_steps;
+
 /* Entries in pairs: [0] float lanes, [1] double lanes. Rows are numbered within the problem (problem->rows applies). */
 typedef struct gd_kernels {
     const char *name;
@@ -64,6 +72,8 @@ typedef struct gd_kernels {
                         void *A, double *diagonal);
     /* H (p, p_pad), upper triangle, -> its Cholesky factor U, H = U'U, in place. Pivots below `least` (p) are raised to it. */
     void (*cholesky)(int64_t p, int64_t p_pad, double *H, const double *least);
+    /* k == 1: `count` (<= GD_BLOCK_ROWS) updates w -= eta (s / mean s  dE/dz x + l2 w), a row each, in double. */
+    void (*steps)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, gd_steps *steps);
     void (*pointwise)(int loss, double param, double smoothing, int64_t n, const double *z, const double *y,
                       double *error, double *slope, double *curvature);
     /* Z, Y, slope (k, step) with rows along the fast axis, n of them used; room (step). */

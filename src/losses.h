@@ -71,10 +71,11 @@ GD_INLINE gd_point GD_NAME(poisson)(double z, double y, double a, double mu) {
     return (gd_point){e > 0x1.fffffffffffffp1023 ? e : error, e - y, e};
 }
 
-/* z + y exp(-z): half the gamma deviance less what does not depend on z. */
+/* z + y exp(-z): half the gamma deviance less what does not depend on z. The root keeps y exp(-z) in range where exp(-z)
+ * alone is not. */
 GD_INLINE gd_point GD_NAME(gamma)(double z, double y, double a, double mu) {
     (void)a, (void)mu;
-    double e = y * GD_NAME(exp)(-z);
+    double root = GD_NAME(exp)(-0.5 * z), e = y * root * root;
     return (gd_point){z + e, 1.0 - e, e};
 }
 

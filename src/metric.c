@@ -199,7 +199,7 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
     gd_status status = GD_OK;
     if (engine->problem.weight.data)
-        status = gd_engine_batch(engine, NULL, 0, n, weights, &ignored, NULL, &weight_sum);
+        status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
     else weight_sum = (double)n;
     for (int64_t f = 0; !status && f < metric->n_factors; f++) {
         double *H = metric->model + f * matrix;

@@ -69,7 +69,7 @@ gd_status gd_run_record(gd_run *run, const double *weights, double error, double
     if (!status && run->validation.arena) status = curve_add(&report->validation, 1, &validation_error);
     if (!status) status = curve_add(&report->gradient_norm, 1, &gradient_norm);
     if (!status) status = curve_add(&report->eta, 1, &eta);
-    if (!status && settings->keep_path) status = gd_run_keep(run, weights);
+    if (!status && settings->keep_path && !run->path_by_update) status = gd_run_keep(run, weights);
     if (status) return status;
 
     double monitor = run->validation.arena ? validation_error : error;

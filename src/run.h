@@ -15,6 +15,7 @@ typedef struct gd_run {
     double *best;                 /* (size) weights of the best validation error */
     double best_monitor;          /* the smallest validation (or training) error so far */
     int64_t stale;                /* epochs without an improvement of best_monitor */
+    int path_by_update;           /* the path is kept at every update, not here at every epoch */
     int64_t n_coef, size;         /* k*d, k*d + k */
 } gd_run;
 

@@ -36,6 +36,9 @@ GD_INLINE vd GD_NAME(vd_zero)(void) { return _mm512_setzero_pd(); }
 GD_INLINE vd GD_NAME(vd_set)(double x) { return _mm512_set1_pd(x); }
 GD_INLINE vd GD_NAME(vd_load)(const double *p) { return _mm512_loadu_pd(p); }
 GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) { return _mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1u), p); }
+GD_INLINE vd GD_NAME(vd_from_floats)(const float *p, int n) {
+    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps((__mmask8)((1u << n) - 1u), p));
+}
 GD_INLINE void GD_NAME(vd_store)(double *p, vd a) { _mm512_storeu_pd(p, a); }
 GD_INLINE vd GD_NAME(vd_add)(vd a, vd b) { return _mm512_add_pd(a, b); }
 GD_INLINE vd GD_NAME(vd_fma)(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
@@ -83,6 +86,10 @@ GD_INLINE __m256i GD_NAME(mask_d)(int n) {
 }
 GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) {
     return (vd){{_mm256_maskload_pd(p, GD_NAME(mask_d)(n)), _mm256_maskload_pd(p + 4, GD_NAME(mask_d)(n - 4))}};
+}
+GD_INLINE vd GD_NAME(vd_from_floats)(const float *p, int n) {
+    __m256 all = _mm256_maskload_ps(p, GD_NAME(mask_f)(n));
+    return (vd){{_mm256_cvtps_pd(_mm256_castps256_ps128(all)), _mm256_cvtps_pd(_mm256_extractf128_ps(all, 1))}};
 }
 GD_INLINE void GD_NAME(vd_store)(double *p, vd a) { _mm256_storeu_pd(p, a.v[0]); _mm256_storeu_pd(p + 4, a.v[1]); }
 GD_INLINE vd GD_NAME(vd_add)(vd a, vd b) {
@@ -143,6 +150,11 @@ GD_INLINE vd GD_NAME(vd_load)(const double *p) { vd r; memcpy(&r, p, sizeof r); 
 GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) {
     double full[8] = {0};
     memcpy(full, p, (size_t)n * sizeof *p);
+    return GD_NAME(vd_load)(full);
+}
+GD_INLINE vd GD_NAME(vd_from_floats)(const float *p, int n) {
+    double full[8] = {0};
+    for (int i = 0; i < n; i++) full[i] = (double)p[i];
     return GD_NAME(vd_load)(full);
 }
 GD_INLINE void GD_NAME(vd_store)(double *p, vd a) { memcpy(p, &a, sizeof a); }
