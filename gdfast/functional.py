@@ -17,13 +17,14 @@ import numpy as np
 
 from gdfast import _core
 from gdfast.exceptions import DivergenceError
-from gdfast.rows.arrays import as_column, as_matrix, check_finite
+from gdfast.rows.arrays import as_column, as_matrix, as_weights, check_finite
 
 __all__ = ["LOSSES", "DescentPath", "DescentResult", "DescentState", "error_and_gradient", "gradient_descent", "scores"]
 
 LOSSES = _core.LOSSES
 _MINI_BATCH_RULES = ("sgd", "adagrad", "rmsprop", "adam")
 _LARGEST_COUNT = 2**62
+_MOST_THREADS = 1024
 
 
 class DescentState(NamedTuple):
@@ -143,10 +144,10 @@ def _flag(value: Any, name: str) -> bool:
 def _threads(n_threads: int | None) -> int:
     """Threads to use: as many as this process may run on, unless told; OMP_NUM_THREADS, which joblib sets, is heeded."""
     if n_threads is not None:
-        return _count(n_threads, "n_threads")
+        return min(_count(n_threads, "n_threads"), _MOST_THREADS)
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for limit in (os.environ.get("OMP_NUM_THREADS", ""), _cgroup_quota()):
-        if limit.isdigit() and int(limit) > 0:
+        if limit.isdecimal() and int(limit) > 0:
             available = min(available, int(limit))
     return available
 
@@ -233,6 +234,8 @@ def _targets(y: Any, n: int, loss: str, k: int | None) -> _Targets:
             k = int(array.max()) + 1
     y = as_column(array, n, "y", n_columns=k)
     codes = y.ndim == 1 and k > 1
+    if codes and loss != "log_loss" and loss not in _core.MARGIN_LOSSES:
+        raise ValueError(f"y must be of shape ({n}, {k}) for loss={loss!r} and {k} outputs, got {y.shape}")
     if codes:
         _check_codes(y, k)
     elif loss == "log_loss":
@@ -328,15 +331,8 @@ def error_and_gradient(
     loss = _choice(loss, "loss", LOSSES)
     X = as_matrix(X)
     n, d = X.shape
-    weights = np.asarray(coef, dtype=np.float64)
-    if weights.ndim not in (1, 2) or weights.shape[-1] != d or weights.shape[0] == 0:
-        raise ValueError(f"coef must be of shape ({d},) or (k, {d}), got {weights.shape}")
-    single = weights.ndim == 1
-    weights = np.ascontiguousarray(np.atleast_2d(weights))
+    weights, biases, single = _model(coef, intercept, d)
     k = weights.shape[0]
-    biases = _biases(intercept, k)
-    check_finite(weights, "coef")
-    check_finite(biases, "intercept")
     targets = _targets(y, n, loss, k)
     l2, l1 = _penalties(alpha, l1_ratio)
     problem = _core.Problem(
@@ -344,18 +340,30 @@ def error_and_gradient(
         codes=targets.codes, softmax=targets.softmax, param=_loss_parameter(loss, epsilon, quantile), l2=l2, l1=l1,
     )
     error, grad_coef, grad_intercept = _core.error_and_gradient(problem, weights, biases, _threads(n_threads))
-    if not math.isfinite(error):
+    if not (math.isfinite(error) and np.isfinite(grad_coef).all()):
         check_finite(X, "X")
     return (error, grad_coef[0], float(grad_intercept[0])) if single else (error, grad_coef, grad_intercept)
 
 
-def _biases(intercept: Any, k: int) -> np.ndarray:
-    biases = np.asarray(intercept, dtype=np.float64)
+def _model(coef: Any, intercept: Any, d: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Weights (k, d) and biases (k,) of doubles, and whether coef is that of one neuron, of shape (d,)."""
+    weights = as_weights(coef, "coef")
+    if weights.ndim not in (1, 2) or weights.shape[-1] != d or weights.shape[0] == 0:
+        raise ValueError(f"coef must be of shape ({d},) or (k, {d}), got {weights.shape}")
+    single = weights.ndim == 1
+    weights = np.atleast_2d(weights)
+    check_finite(weights, "coef")
+    return weights, _biases(intercept, weights.shape[0], "intercept"), single
+
+
+def _biases(intercept: Any, k: int, name: str) -> np.ndarray:
+    biases = as_weights(intercept, name)
     if biases.ndim == 0 or biases.shape == (1,):
         biases = np.full(k, biases.reshape(-1)[0] if biases.ndim else biases)
     if biases.shape != (k,):
-        raise ValueError(f"intercept must be a float or of shape ({k},), got {biases.shape}")
-    return np.ascontiguousarray(biases)
+        raise ValueError(f"{name} must be a float or of shape ({k},), got {biases.shape}")
+    check_finite(biases, name)
+    return biases
 
 
 def _offset(offset: Any, n: int, k: int, name: str = "offset") -> np.ndarray | None:
@@ -392,17 +400,13 @@ def scores(X, coef, intercept=0.0, *, offset=None, n_threads=None):
     [-0.5, -0.5]
     """
     X = as_matrix(X)
-    weights = np.asarray(coef, dtype=np.float64)
-    if weights.ndim not in (1, 2) or weights.shape[-1] != X.shape[1]:
-        raise ValueError(f"coef must be of shape ({X.shape[1]},) or (k, {X.shape[1]}), got {weights.shape}")
-    single = weights.ndim == 1
-    weights = np.ascontiguousarray(np.atleast_2d(weights))
+    weights, biases, single = _model(coef, intercept, X.shape[1])
     k = weights.shape[0]
     narrow = X.dtype.kind == "f" and X.dtype.itemsize <= 4 or X.dtype.itemsize <= 2
     out = np.empty(X.shape[0] if single else (X.shape[0], k), dtype=np.float32 if narrow else np.float64)
     nothing = np.broadcast_to(np.float64(0.0), (X.shape[0], k))
     problem = _core.Problem(X, nothing, loss="squared_error", n_outputs=k, offset=_offset(offset, X.shape[0], k))
-    _core.scores(problem, weights, _biases(intercept, k), out, _threads(n_threads))
+    _core.scores(problem, weights, biases, out, _threads(n_threads))
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(out.sum(dtype=np.float64)):
             check_finite(X, "X")
@@ -432,7 +436,7 @@ def gradient_descent(
         Where the biases start.
     solver : {"gd", "auto", "sgd", "adagrad", "rmsprop", "adam"}, default="gd"
         "gd": steepest descent on all rows. "auto": the fastest road to the optimum, preconditioned descent in a metric
-        that no feature's scale can slow down. The others: mini-batches, rules as in the papers they are named after.
+        that no feature's scale can slow down (loss "perceptron", whose optimum is w = 0: "sgd"). The others: mini-batches, rules as in the papers they are named after.
     learning_rate : {"auto", "constant", "invscaling", "optimal", "adaptive"}, default="auto"
         "auto" finds eta in the curvature of E and never diverges on convex smooth losses. "constant": eta0.
         "invscaling": eta0 / t^power_t. "optimal": 1 / (alpha (t0 + t - 1)), t0 by Bottou's heuristic. "adaptive": eta0,
@@ -505,6 +509,8 @@ def gradient_descent(
     """
     solver = _choice(solver, "solver", _core.SOLVERS)
     loss = _choice(loss, "loss", LOSSES)
+    if solver == "auto" and loss == "perceptron":
+        solver = "sgd"  # w = 0 minimises the perceptron's error, but separates nothing: its rule is the thing, not its optimum
     l2, l1 = _penalties(alpha, l1_ratio)
     settings = _settings(
         solver, learning_rate, eta0, power_t, momentum, nesterovs_momentum, beta_1, beta_2, batch_size, shuffle, average,
@@ -524,12 +530,14 @@ def gradient_descent(
     )
     weight, shift = _weights_column(sample_weight, n), _offset(offset, n, targets.k)
     rows = _row_numbers(rows, n, "rows", weight)
+    settings["batch_size"] = min(settings["batch_size"], n if rows is None else len(rows))
     problem = _core.Problem(
         X, targets.y, codes=targets.codes, weight=weight, offset=shift, rows=rows, weight_mean=_mean(weight, rows), **common
     )
     validation = None
     if rows_val is not None:
         rows_val = _row_numbers(rows_val, n, "rows_val", weight)
+        check_finite(X, "X", rows_val)
         validation = _core.Problem(X, targets.y, codes=targets.codes, weight=weight, offset=shift, rows=rows_val, **common)
     elif X_val is not None or y_val is not None:
         validation = _validation(X_val, y_val, sample_weight_val, offset_val, X.shape[1], targets, common)
@@ -539,7 +547,7 @@ def gradient_descent(
     status, weights, report = _core.descend(problem, validation, start, callback=hook, **settings)
     if status == "not_finite":
         check_finite(X, "X", rows)
-        raise DivergenceError(_overflow_message(X, rows))
+        raise DivergenceError(_overflow_message(X, targets.y, rows))
     if status == "diverged":
         check_finite(X, "X", rows)
         raise DivergenceError(_divergence_message(report, settings["eta0"]))
@@ -551,7 +559,7 @@ def _settings(
     max_iter, tol, n_iter_no_change, random_state, n_threads, keep_path,
 ) -> dict[str, Any]:
     """The keyword arguments of `_core.descend`, checked."""
-    if keep_path not in (False, True, "step"):
+    if not isinstance(keep_path, (bool, np.bool_)) and not (isinstance(keep_path, str) and keep_path == "step"):
         raise ValueError(f"keep_path must be False, True or 'step', got {keep_path!r}")
     in_unit = lambda v: 0 <= v < 1  # noqa: E731
     positive = lambda v: 0 < v < math.inf  # noqa: E731
@@ -582,7 +590,7 @@ def _settings(
 def _row_numbers(rows: Any, n: int, name: str, weight: np.ndarray | None) -> np.ndarray | None:
     if rows is None:
         return None
-    rows = np.asarray(rows)
+    rows = np.array(rows)  # a copy: C trusts these numbers, whoever changes the caller's array meanwhile
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.size == 0 or rows.min() < 0 or rows.max() >= n:
         raise ValueError(f"{name} must be row numbers 0 ... {n - 1}, at least one, got {rows!r}")
     if weight is not None and not weight[rows].any():
@@ -615,15 +623,14 @@ def _start(coef_init, intercept_init, k: int, d: int, single: bool) -> tuple[np.
     """The weights to start from, coef then intercepts in one array, and whether the answer is that of one neuron (d,)."""
     start = np.zeros(k * d + k)
     if coef_init is not None:
-        coef = np.asarray(coef_init, dtype=np.float64)
+        coef = as_weights(coef_init, "coef_init")
         if coef.shape != (k, d) and not (k == 1 and coef.shape == (d,)):
             raise ValueError(f"Provided coef_init does not match dataset: coef_init must be of shape {(d,) if k == 1 else (k, d)}, got {coef.shape}")
         check_finite(coef, "coef_init")
         start[: k * d] = coef.reshape(-1)
         single = coef.ndim == 1
     if intercept_init is not None:
-        start[k * d :] = _biases(intercept_init, k)
-        check_finite(start[k * d :], "intercept_init")
+        start[k * d :] = _biases(intercept_init, k, "intercept_init")
     return start, single
 
 
@@ -646,7 +653,10 @@ def _hook(callback: Callable[[DescentState], Any], k: int, d: int, single: bool)
     return hook
 
 
-def _overflow_message(X: np.ndarray, rows: np.ndarray | None) -> str:
+def _overflow_message(X: np.ndarray, y: np.ndarray, rows: np.ndarray | None) -> str:
+    largest = max(abs(float(y.max())), abs(float(y.min())))
+    if largest > 1e150:
+        return f"Floating-point under-/overflow occurred at epoch #1. The error is not finite; scale y (it reaches {largest:.3g})."
     with np.errstate(over="ignore", invalid="ignore"):
         sample = X[:1000] if rows is None else X[rows[:1000]]
         column = int(np.argmax(np.abs(sample.astype(np.float64)).max(axis=0)))

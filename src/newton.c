@@ -357,7 +357,9 @@ static gd_status descend_smoothed(gd_newton_work *work) {
     if (status) return status;
     if (!isfinite(exact)) return GD_NOT_FINITE;
     work->first_error = fabs(exact);
+    work->error = exact;
     run->best_monitor = INFINITY;
+    if ((status = record(work, 0.0, &ended))) return status;
     width = fmax(exact, 1e-300);
     for (int level = 0; level < 30 && !ended && run->report->n_iter < run->settings->max_iter; level++, width *= 0.2) {
         problem->smoothing = of_metric->smoothing = width;

@@ -8,7 +8,7 @@ import numpy as np
 
 from gdfast import _core
 
-__all__ = ["as_column", "as_matrix", "check_finite"]
+__all__ = ["as_column", "as_matrix", "as_weights", "check_finite"]
 
 
 def as_matrix(X, name: str = "X") -> np.ndarray:
@@ -64,6 +64,17 @@ def as_column(values, n: int, name: str, *, n_columns: int = 1) -> np.ndarray:
     return values
 
 
+def as_weights(values, name: str) -> np.ndarray:
+    """Return values as a C-contiguous array of doubles of any shape.
+
+    Raises
+    ------
+    ValueError
+        Complex, with masked entries, or not numbers.
+    """
+    return np.asarray(_as_numbers(values, name), dtype=np.float64, order="C")
+
+
 def check_finite(values: np.ndarray, name: str, rows: np.ndarray | None = None) -> None:
     """Raise ValueError naming the first row and column of `values` (1-d or 2-d) that is NaN or infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -76,7 +87,8 @@ def check_finite(values: np.ndarray, name: str, rows: np.ndarray | None = None) 
     value = values[row] if values.ndim == 1 else values[row, column]
     what = "NaN" if np.isnan(value) else "infinity or a value too large for its type"
     where = f"first at row {row}" + ("" if values.ndim == 1 else f", column {column}")
-    raise ValueError(f"Input {name} contains {what}. ({where})")
+    cure = ": missing values must be filled or dropped first" if np.isnan(value) else ""
+    raise ValueError(f"Input {name} contains {what}. ({where}){cure}")
 
 
 def _as_numbers(values, name: str) -> np.ndarray:
