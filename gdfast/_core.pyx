@@ -137,7 +137,7 @@ cdef gd_hooks make_hooks() noexcept:
     return hooks
 
 
-def error_and_gradient(Problem problem, double[:, ::1] coef, double[::1] intercept, int n_threads=1):
+def error_and_gradient(Problem problem, const double[:, ::1] coef, const double[::1] intercept, int n_threads=1):
     """E, dE/dcoef (k, d) and dE/dintercept (k,) from one read of X."""
     cdef double error = 0.0
     grad_coef = np.empty((problem.k, problem.d))
@@ -155,7 +155,7 @@ def error_and_gradient(Problem problem, double[:, ::1] coef, double[::1] interce
     return error, grad_coef, grad_intercept
 
 
-def scores(Problem problem, double[:, ::1] coef, double[::1] intercept, cnp.ndarray out, int n_threads=1):
+def scores(Problem problem, const double[:, ::1] coef, const double[::1] intercept, cnp.ndarray out, int n_threads=1):
     """Write z = X w + b + offset into out (n, k) or (n,), C-contiguous float64 or float32."""
     cdef gd_hooks hooks = make_hooks()
     cdef gd_status status
@@ -237,7 +237,8 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
     cdef gd_report report
     cdef gd_hooks hooks = make_hooks()
     cdef gd_problem *held_out = &validation.c if validation is not None else NULL
-    cdef double[::1] start = weights
+    cdef const double[::1] start = weights
+    cdef double[::1] end
     cdef int64_t size = problem.k * problem.d + problem.k
     cdef _Hook hook = _Hook(callback, size)
     cdef gd_epoch_hook on_epoch = NULL
@@ -265,8 +266,8 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
             if status not in (GD_NOT_FINITE, GD_DIVERGED):
                 raise_status(status)
             fitted = np.empty(size)
-            start = fitted
-            memcpy(&start[0], state.weights, size * sizeof(double))
+            end = fitted
+            memcpy(&end[0], state.weights, size * sizeof(double))
             out = {
                 "loss_curve": curve_array(&report.loss), "validation_curve": curve_array(&report.validation),
                 "gradient_norm_curve": curve_array(&report.gradient_norm), "eta": curve_array(&report.eta),

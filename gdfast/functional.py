@@ -224,7 +224,7 @@ class _Targets(NamedTuple):
     softmax: bool
 
 
-def _targets(y: Any, n: int, loss: str, k: int | None) -> _Targets:
+def _targets(y: Any, n: int, loss: str, k: int | None, name: str = "y") -> _Targets:
     """How y is to be read: values of one or k outputs, or class codes. k None: find out from y."""
     array = np.asarray(y) if not np.ma.isMaskedArray(y) else y
     columns = array.shape[1] if array.ndim == 2 else 1
@@ -232,29 +232,29 @@ def _targets(y: Any, n: int, loss: str, k: int | None) -> _Targets:
         k = columns
         if loss == "log_loss" and array.ndim == 1 and array.dtype.kind in "iu" and array.size and array.max() > 1:
             k = int(array.max()) + 1
-    y = as_column(array, n, "y", n_columns=k)
+    y = as_column(array, n, name, n_columns=k)
     codes = y.ndim == 1 and k > 1
     if codes and loss != "log_loss" and loss not in _core.MARGIN_LOSSES:
         raise ValueError(f"y must be of shape ({n}, {k}) for loss={loss!r} and {k} outputs, got {y.shape}")
     if codes:
-        _check_codes(y, k)
+        _check_codes(y, k, name)
     elif loss == "log_loss":
-        _check_range(y, 0.0, 1.0, "y must be in [0, 1] for loss='log_loss'")
+        _check_range(y, 0.0, 1.0, f"{name} must be in [0, 1] for loss='log_loss'")
     elif loss == "poisson":
-        _check_range(y, 0.0, math.inf, "y must be >= 0")
+        _check_range(y, 0.0, math.inf, f"{name} must be >= 0")
     elif loss == "gamma" and y.min() <= 0:
-        raise ValueError(f"y must be > 0, found {y.min()} at row {int(np.argmin(y) // k)}")
+        raise ValueError(f"{name} must be > 0, found {y.min()} at row {int(np.argmin(y) // k)}")
     elif loss in _core.MARGIN_LOSSES and not np.isin(y, (-1, 1)).all():
         row = int(np.argmin(np.isin(y, (-1, 1))) // k)
-        raise ValueError(f"y must be -1 or +1 for loss={loss!r}, found {np.atleast_2d(y.T).T[row]} at row {row}")
+        raise ValueError(f"{name} must be -1 or +1 for loss={loss!r}, found {np.atleast_2d(y.T).T[row]} at row {row}")
     return _Targets(y, k, codes, loss == "log_loss" and k > 1)
 
 
-def _check_codes(y: np.ndarray, k: int) -> None:
+def _check_codes(y: np.ndarray, k: int, name: str) -> None:
     whole = y if y.dtype.kind in "iub" else np.floor(y)
     if (whole != y).any() or y.min() < 0 or y.max() >= k:
         row = int(np.argmax((whole != y) | (y < 0) | (y >= k)))
-        raise ValueError(f"y must be class codes 0 ... {k - 1}, found {y[row]} at row {row}")
+        raise ValueError(f"{name} must be class codes 0 ... {k - 1}, found {y[row]} at row {row}")
 
 
 def _check_range(y: np.ndarray, low: float, high: float, rule: str) -> None:
@@ -611,7 +611,7 @@ def _validation(X_val, y_val, sample_weight_val, offset_val, d, targets: _Target
     n = X_val.shape[0]
     if X_val.shape[1] != d:
         raise ValueError(f"X_val must have the {d} features of X, got {X_val.shape[1]}")
-    held_out = _targets(y_val, n, common["loss"], targets.k)
+    held_out = _targets(y_val, n, common["loss"], targets.k, "y_val")
     check_finite(X_val, "X_val")
     return _core.Problem(
         X_val, held_out.y, codes=held_out.codes, weight=_weights_column(sample_weight_val, n, "sample_weight_val"),

@@ -436,7 +436,9 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     run.size = state->size;
     run.n_coef = problem->n_outputs * problem->X.n_cols;
     gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
-    if (!status) status = gd_engine_init(&run.engine, problem, settings->n_threads, hooks);
+    gd_problem fine = *problem; /* near a kink float lanes would see noise only */
+    fine.double_lanes |= settings->solver == GD_SOLVER_AUTO && !gd_loss_is_smooth(problem->loss);
+    if (!status) status = gd_engine_init(&run.engine, &fine, settings->n_threads, hooks);
     if (!status && validation) status = gd_engine_init(&run.validation, validation, settings->n_threads, hooks);
     double *room = status ? NULL : gd_alloc(2 * run.size, 8);
     if (!status && !room) status = GD_NO_MEMORY;

@@ -27,21 +27,23 @@ static int64_t *sample_rows(const gd_problem *problem, int64_t m) {
 static gd_status find_columns(gd_metric *metric) {
     gd_engine *engine = &metric->engine;
     int64_t d = metric->columns.d, n = engine->problem.n;
-    double *sum = gd_alloc(3 * d, 8), *low = sum + d, *high = low + d;
-    if (!sum) return GD_NO_MEMORY;
-    for (int64_t j = 0; j < d; j++) low[j] = INFINITY, high[j] = -INFINITY;
-    for (int64_t at = 0; at < n; at += GD_BLOCK_ROWS)
-        engine->kernels->range[engine->pass.doubles](&engine->pass, metric->room, at, gd_min(n - at, GD_BLOCK_ROWS), sum, low, high);
-    for (int64_t j = 0; j < d; j++) {
-        double mean = sum[j] / (double)n, center = engine->problem.fit_intercept && isfinite(mean) ? mean : 0.0;
-        double largest = fmax(fabs(high[j] - center), fabs(low[j] - center));
+    double *low = gd_alloc(2 * d, 8), *high = low + d;
+    gd_status status = low ? GD_OK : GD_NO_MEMORY;
+    if (!status && engine->problem.fit_intercept) status = gd_column_means(&engine->problem, engine->hooks, metric->center);
+    for (int64_t j = 0; !status && j < d; j++) {
+        low[j] = INFINITY, high[j] = -INFINITY;
+        if (!isfinite(metric->center[j])) metric->center[j] = 0.0;
+    }
+    for (int64_t at = 0; !status && at < n; at += GD_BLOCK_ROWS)
+        engine->kernels->range[engine->pass.doubles](&engine->pass, metric->room, at, gd_min(n - at, GD_BLOCK_ROWS), low, high);
+    for (int64_t j = 0; !status && j < d; j++) {
+        double center = metric->center[j], largest = fmax(fabs(high[j] - center), fabs(low[j] - center));
         int exponent = 0;
         if (largest > 0.0 && isfinite(largest)) frexp(largest, &exponent);
-        metric->center[j] = center;
         metric->scale[j] = ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
     }
-    gd_release(sum);
-    return GD_OK;
+    gd_release(low);
+    return status;
 }
 
 gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, int diagonal, int float_lanes, int n_threads,
@@ -113,6 +115,15 @@ static double moved(const gd_metric *metric) {
     double change = 0.0, total = 0.0;
     for (int64_t i = 0; i < n; i++) change += fabs(metric->h[i] - metric->h_built[i]), total += metric->h_built[i];
     return total > 0.0 ? change / total : INFINITY;
+}
+
+/* Where no row bends (all beyond a kink) any curvature is better than none: the loss's largest. */
+static void bend_if_flat(gd_metric *metric) {
+    int64_t n = metric->n_factors * metric->engine.problem.n;
+    double bound = gd_loss_curvature_bound(&metric->engine.problem);
+    for (int64_t i = 0; i < n; i++)
+        if (metric->h[i] > 0.0) return;
+    for (int64_t i = 0; i < n; i++) metric->h[i] = bound > 0.0 && isfinite(bound) ? bound : 1.0;
 }
 
 /* ---- the matrix --------------------------------------------------------------------------------------------------- */
@@ -195,6 +206,7 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     gd_engine_set_weights(engine, weights);
     gd_parallel((n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, curvature_task, metric, engine->n_threads);
     if (engine->interrupted) return GD_INTERRUPTED;
+    bend_if_flat(metric);
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
     gd_status status = GD_OK;

@@ -14,7 +14,7 @@
 #include "metric.h"
 #include "updates.h"
 
-enum { MEMORY = 10, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048 };
+enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048 };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
     int count;
@@ -99,6 +99,9 @@ static void quasi_newton_step(gd_newton_work *work) {
     for (int64_t j = 0; j < size; j++) r[j] = -r[j], work->target[j] = work->v[j] + r[j];
     work->slope = gd_dot(size, work->gradient, r);
     work->decrement = -0.5 * work->slope;
+    if (work->metric->diagonal || !pairs->count) return;
+    gd_metric_solve(work->metric, work->gradient, q); /* a memory from across a kink makes light of what is left */
+    work->decrement = fmax(work->decrement, 0.5 * gd_dot(size, work->gradient, q));
 }
 
 /* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| by cyclic coordinate descent
@@ -171,9 +174,8 @@ static gd_status line_search(gd_newton_work *work, gd_engine *engine, double *t)
         double rise = work->new_error - work->error;
         if (isfinite(work->new_error) && gd_all_finite(size, work->new_gradient)) {
             if (rise <= 1e-4 * *t * work->slope) return GD_OK;
-            if (fabs(rise) <= noise && fabs(gd_dot(size, work->new_gradient, work->step)) <= 0.5 * fabs(work->slope) &&
-                engine->problem.l1 == 0.0)
-                return GD_OK;
+            int flatter = fabs(gd_dot(size, work->new_gradient, work->step)) <= 0.5 * fabs(work->slope);
+            if (fabs(rise) <= noise && (engine->problem.l1 > 0.0 ? trial == 0 : flatter)) return GD_OK;
             if (fabs(*t * work->slope) <= 0.1 * noise) break;
             double best = -work->slope * *t * *t / (2.0 * (rise - work->slope * *t));
             *t = fmin(0.5 * *t, fmax(0.1 * *t, best));
@@ -210,12 +212,11 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
             gd_status status = gd_metric_build(work->metric, work->weights, 0.1);
             if (status) return status;
             refreshed = 1;
-            if (!work->metric->engine.problem.softmax) work->pairs.count = 0; /* Newton's own step is better than a corrected old one */
             find_step(work);
         }
         stalled = work->decrement < 0.5 * least ? 0 : stalled + 1;
         least = fmin(least, work->decrement);
-        double floor = 4e-16 * fmax(fabs(work->error), work->first_error);
+        double floor = fmax(4e-16 * fabs(work->error), 1e-14 * work->first_error); /* of rounding; E* may be 0 */
         if (work->decrement <= fmax(tol * fabs(work->error), tol >= 0.0 ? floor : 0.0) || work->decrement == 0.0) {
             *stop = 1;
             return GD_OK;
@@ -350,7 +351,7 @@ static gd_status descend_smoothed(gd_newton_work *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     gd_problem *problem = &run->engine.problem, *of_metric = &metric->engine.problem;
-    double tol = fmax(run->settings->tol, 1e-12), width, gap = INFINITY, exact;
+    double tol = fmax(run->settings->tol, 1e-12), width, gap = INFINITY, exact, before = INFINITY;
     int stop = 0, ended = 0;
     gd_metric_from_weights(metric, run->state->weights, work->v);
     gd_status status = evaluate(work, &run->engine, work->v, &exact, work->gradient);
@@ -376,7 +377,9 @@ static gd_status descend_smoothed(gd_newton_work *work) {
         status = evaluate(work, &run->engine, work->v, &exact, work->room);
         if (status) return status;
         gap = exact - smoothed + work->decrement;
-        if (gap <= tol * fabs(exact) || exact <= 1e-15 * work->first_error) {
+        double lately = before - exact; /* curvature near kinks is treacherous: two widths must agree */
+        before = exact;
+        if ((gap <= tol * fabs(exact) && fabs(lately) <= tol * fabs(exact)) || exact <= 1e-13 * work->first_error) {
             ended = 1;
             run->report->reason = run->report->reason == GD_STOP_MAX_ITER ? GD_STOP_CONVERGED : run->report->reason;
         }

@@ -105,6 +105,30 @@ int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n) {
     return rows;
 }
 
+/* The problem with squared error in place of its loss, one output, and the same y in every row. */
+static gd_problem linear_problem(const gd_problem *problem, const double *y) {
+    gd_problem linear = *problem;
+    linear.n_outputs = 1, linear.loss = gd_loss_squared_error, linear.softmax = 0, linear.target = GD_VALUES;
+    linear.l2 = linear.l1 = 0.0;
+    linear.y = (gd_matrix){(const char *)y, problem->y.n_rows, 1, 0, 0, GD_F64, 0};
+    linear.offset.data = NULL;
+    return linear;
+}
+
+gd_status gd_column_means(const gd_problem *problem, const gd_hooks *hooks, double *means) {
+    static const double minus_one = -1.0;
+    gd_problem linear = linear_problem(problem, &minus_one);
+    int64_t d = problem->X.n_cols;
+    gd_engine engine = {0};
+    double *weights = gd_alloc(2 * (d + 1), 8), error;
+    gd_status status = weights ? gd_engine_init(&engine, &linear, 1, hooks) : GD_NO_MEMORY;
+    if (!status) status = gd_engine_evaluate(&engine, weights, &error, weights + d + 1);
+    if (!status) memcpy(means, weights + d + 1, sizeof *means * (size_t)d);
+    gd_engine_free(&engine);
+    gd_release(weights);
+    return status;
+}
+
 /* Power iteration on v -> X'S X v / sum s, run as passes of squared error with y = 0 over up to 4096 rows. The loss's own
  * curvature multiplies it: its bound, or where there is none (Poisson, gamma: exp) its value for a constant model. */
 gd_status gd_run_curvature(gd_run *run, double *largest) {
@@ -113,11 +137,8 @@ gd_status gd_run_curvature(gd_run *run, double *largest) {
     int64_t n = 0, size = problem->X.n_cols + 1;
     int64_t *rows = gd_spread_rows(problem, 4096, &n);
     double *v = gd_alloc(2 * size, 8), *product = v ? v + size : NULL, error, value = 0.0;
-    gd_problem linear = *problem;
-    linear.rows = rows, linear.n = n, linear.n_outputs = 1, linear.loss = gd_loss_squared_error, linear.softmax = 0;
-    linear.l2 = linear.l1 = 0.0, linear.target = GD_VALUES;
-    linear.y = (gd_matrix){(const char *)&zero, problem->y.n_rows, 1, 0, 0, GD_F64, 0};
-    linear.offset.data = NULL;
+    gd_problem linear = linear_problem(problem, &zero);
+    linear.rows = rows, linear.n = n;
     gd_engine engine = {0};
     gd_status status = rows && v ? gd_engine_init(&engine, &linear, 1, run->engine.hooks) : GD_NO_MEMORY;
     for (int64_t j = 0; !status && j < size; j++) v[j] = 1.0 + 1e-3 * (double)(j % 97);

@@ -34,6 +34,9 @@ int gd_all_finite(int64_t n, const double *x);
 /* The largest eigenvalue of the curvature of the smooth part at most, from a sample of rows: 1 / it is a safe step. */
 gd_status gd_run_curvature(gd_run *run, double *largest);
 
+/* means (d) = sum s x / sum s, as a pass: the gradient of squared error at w = 0 where y = -1 everywhere. */
+gd_status gd_column_means(const gd_problem *problem, const gd_hooks *hooks, double *means);
+
 /* Rows of a problem, evenly spread: at most `most` of them, ascending. *n gets how many. NULL if out of memory. */
 int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n);
 

@@ -1,0 +1,399 @@
+"""What the regressor and the classifier share: parameters, checks of the data, and the way through one fit.
+
+The estimators are a thin coat over `gdfast.functional`. Here a scikit-learn call is checked once, turned into
+one call of `gradient_descent`, and its result published, all attributes at once and only if nothing failed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from gdfast._checks import (
+    BOOLEAN,
+    COUNT,
+    DECAY,
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Number,
+    check_dtype,
+    check_weight,
+    located,
+    name_bad_column,
+    refuse_masked,
+)
+from gdfast.functional import gradient_descent, scores
+
+_NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
+
+_Callback = Callable[[Any], "bool | None"]
+
+
+class Rows(NamedTuple):
+    """One set of samples, as `gradient_descent` takes it; the offset it checks itself."""
+
+    X: np.ndarray
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    offset: Any
+
+
+# The fits under way, by process (a fork must not inherit them) and estimator: a second fit of the same
+# estimator, from its own callback or from another thread, is refused instead of mixing two states.
+_fits_under_way: dict[tuple[int, int], object] = {}
+
+
+@contextmanager
+def _only_fit_of(estimator: object) -> Iterator[None]:
+    key, ticket = (os.getpid(), id(estimator)), object()
+    if _fits_under_way.setdefault(key, ticket) is not ticket:
+        raise RuntimeError(
+            "estimator is being fitted: fit was called again from its own callback or from another thread"
+        )
+    try:
+        yield
+    finally:
+        del _fits_under_way[key]
+
+
+class DescentEstimator(BaseEstimator):
+    """Base of the estimators: everything that does not depend on what the target is."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [NOT_NEGATIVE],
+        "l1_ratio": [Number(Real, 0, 1, closed="both"), None],
+        "fit_intercept": BOOLEAN,
+        "solver": [StrOptions({"auto", "gd", "sgd", "adagrad", "rmsprop", "adam"})],
+        "max_iter": [COUNT],
+        "tol": [NOT_NEGATIVE, None],
+        "shuffle": BOOLEAN,
+        "verbose": [*BOOLEAN, Number(Integral, 0, None, closed="left")],
+        "epsilon": [NOT_NEGATIVE],
+        "random_state": ["random_state"],
+        "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive"})],
+        "eta0": [POSITIVE],
+        "power_t": [Number(Real, None, None, closed="neither")],
+        "early_stopping": BOOLEAN,
+        "validation_fraction": [FRACTION],
+        "n_iter_no_change": [COUNT],
+        "warm_start": BOOLEAN,
+        "average": [*BOOLEAN, COUNT],
+        "batch_size": [COUNT, None],
+        "momentum": [DECAY],
+        "nesterovs_momentum": BOOLEAN,
+        "beta_1": [DECAY],
+        "beta_2": [DECAY],
+        "n_threads": [COUNT, None],
+        "callback": [callable, None],
+    }
+
+    # ------------------------------------------------------------------ what a subclass says about its target
+
+    def _checks_of_y(self) -> dict[str, bool]:
+        """Keywords of scikit-learn's `check_X_y` that say what `y` may be."""
+        raise NotImplementedError
+
+    def _learn_target(self, y: np.ndarray) -> np.ndarray:
+        """Remember what predictions need of the training target, and return it as the engine takes it."""
+        raise NotImplementedError
+
+    def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
+        """Turn a further target (`y_val`) into what `_learn_target` made of the first one."""
+        raise NotImplementedError
+
+    def _weigh(self, y: np.ndarray, sample_weight: np.ndarray | None, *, learn: bool) -> np.ndarray | None:
+        """Fold weights that come from the target into the sample weights."""
+        return sample_weight
+
+    def _solver(self) -> str:
+        """The engine's solver."""
+        return self.solver
+
+    def _n_outputs(self) -> int | None:
+        """How many outputs the engine makes of integer codes; None where `y` itself says it."""
+        return None
+
+    def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers for training and for validation."""
+        raise NotImplementedError
+
+    def _published(self, coef: np.ndarray, intercept: np.ndarray | float) -> dict[str, Any]:
+        """Fitted attributes that depend on what the target is."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------------------------------------------- fit
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X,
+        y,
+        coef_init=None,
+        intercept_init=None,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        offset=None,
+        offset_val=None,
+    ):
+        """Fit the model to the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples, dense. float16, float32, float64, bool and integers of every width are read as
+            they are stored, in any memory layout; an array is never copied.
+        y : array-like of shape (n_samples,) or, for a regressor, (n_samples, n_outputs)
+            Target values, or class labels for a classifier.
+        coef_init : array-like of the shape of ``coef_``, default=None
+            Weights to start from; zeros if None.
+        intercept_init : array-like of the shape of ``intercept_``, default=None
+            Intercept to start from; zero if None.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample, >= 0; 1 if None. An integer weight counts as that many copies of the row.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Samples to validate on after each epoch: training stops after ``n_iter_no_change`` epochs without
+            improvement and the best weights are kept, whatever ``early_stopping`` says.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Target of ``X_val``.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the rows of ``X_val``.
+        offset : array-like of shape (n_samples,), default=None
+            Known part of the raw score, added to ``X @ coef_ + intercept_`` while training (the logarithm of
+            the exposure, for Poisson). Predictions leave it out.
+        offset_val : array-like of shape (n_val,), default=None
+            Offset of the rows of ``X_val``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is not as described; the message names it. NaN and infinity in ``X``
+            are found by the first pass of training and reported with row and column.
+        gdfast.exceptions.DivergenceError
+            If the learning rate is too large; the message names one that would work.
+        RuntimeError
+            If the estimator is being fitted already, by its own callback's call or in another thread.
+
+        Notes
+        -----
+        A fit that fails or is interrupted leaves the estimator as it was before.
+        """
+        with _only_fit_of(self):
+            # The draft takes the parameters as they are now and what the checks record, so that up to the
+            # last line a failure, or a prediction from another thread, finds the previous fit untouched.
+            draft = self.__class__.__new__(self.__class__)
+            vars(draft).update(vars(self))
+            fitted = draft._train(
+                (X, y, sample_weight, offset),
+                (X_val, y_val, sample_weight_val, offset_val),
+                coef_init,
+                intercept_init,
+            )
+            if "feature_names_in_" not in fitted:
+                vars(self).pop("feature_names_in_", None)
+            vars(self).update(fitted)
+        return self
+
+    def _train(self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any) -> dict[str, Any]:
+        """Check everything, descend, and return the fitted attributes."""
+        alpha, l1_ratio = self._penalty()
+        train = self._training_rows(*data)
+        val = self._validation_rows(*data_val)
+        rows = rows_val = None
+        if val is None and self.early_stopping:
+            rows, rows_val = self._hold_out(train)
+        coef_init, intercept_init = self._start(coef_init, intercept_init)
+        with _explained(self):
+            result = gradient_descent(
+                train.X,
+                train.y,
+                loss=self.loss,
+                coef_init=coef_init,
+                intercept_init=intercept_init,
+                alpha=alpha,
+                l1_ratio=l1_ratio,
+                solver=self._solver(),
+                learning_rate=self.learning_rate,
+                eta0=self.eta0,
+                power_t=self.power_t,
+                momentum=self.momentum,
+                nesterovs_momentum=self.nesterovs_momentum,
+                beta_1=self.beta_1,
+                beta_2=self.beta_2,
+                batch_size=self.batch_size,
+                shuffle=self.shuffle,
+                average=self.average,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                n_iter_no_change=self.n_iter_no_change,
+                fit_intercept=self.fit_intercept,
+                X_val=None if val is None else val.X,
+                y_val=None if val is None else val.y,
+                sample_weight=train.sample_weight,
+                sample_weight_val=None if val is None else val.sample_weight,
+                offset=train.offset,
+                offset_val=None if val is None else val.offset,
+                epsilon=self.epsilon,
+                quantile=getattr(self, "quantile", 0.5),
+                n_outputs=self._n_outputs(),
+                random_state=self.random_state,
+                n_threads=self.n_threads,
+                callback=self._reporting_callback(),
+                rows=rows,
+                rows_val=rows_val,
+            )
+        return self._fitted_attributes(result)
+
+    def _fitted_attributes(self, result: Any) -> dict[str, Any]:
+        curve = result.validation_curve
+        fitted = {
+            "n_features_in_": self.n_features_in_,
+            "n_iter_": result.n_iter,
+            "t_": 1.0 + result.t,
+            "loss_": result.error,
+            "loss_curve_": result.loss_curve,
+            "validation_curve_": curve,
+            "best_validation_loss_": None if curve is None else float(np.min(curve)),
+            **self._published(result.coef, result.intercept),
+        }
+        if "feature_names_in_" in vars(self):
+            fitted["feature_names_in_"] = self.feature_names_in_
+        return fitted
+
+    # ------------------------------------------------------------------------------------------------- checks
+
+    def _validate_params(self) -> None:
+        """Check the parameters, but for those that still are the very object of the signature's default."""
+        defaults = self.__class__.__init__.__kwdefaults__ or {}
+        given = {name: value for name, value in vars(self).items() if value is not defaults.get(name, self)}
+        validate_parameter_constraints(self._parameter_constraints, given, caller_name=type(self).__name__)
+
+    def _penalty(self) -> tuple[float, float]:
+        """`alpha` and `l1_ratio` that the penalty's name stands for."""
+        if self.penalty == "elasticnet" and self.l1_ratio is None:
+            raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+        alpha = 0.0 if self.penalty is None else self.alpha
+        if self.learning_rate == "optimal" and alpha == 0:
+            raise ValueError(
+                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal"
+                f" learning rate; got alpha={self.alpha!r} with penalty={self.penalty!r}"
+            )
+        return alpha, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty, 0.0)
+
+    def _training_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows:
+        X, y = self._check_X(X, y, reset=True, **self._checks_of_y())
+        y = self._learn_target(y)
+        sample_weight = check_weight(sample_weight, X, "sample_weight")
+        return Rows(X, y, self._weigh(y, sample_weight, learn=True), offset)
+
+    def _validation_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows | None:
+        if X is None and y is None:
+            for name, value in (("sample_weight_val", sample_weight), ("offset_val", offset)):
+                if value is not None:
+                    raise ValueError(f"{name} is provided, but X_val and y_val were not provided.")
+            return None
+        if y is None:
+            raise ValueError("X_val is provided, but y_val was not provided.")
+        if X is None:
+            raise ValueError("y_val is provided, but X_val was not provided.")
+        X, y = self._check_X(X, y, reset=False, **self._checks_of_y())
+        y = self._encode_target(y, "y_val")
+        sample_weight = check_weight(sample_weight, X, "sample_weight_val")
+        return Rows(X, y, self._weigh(y, sample_weight, learn=False), offset)
+
+    def _check_X(self, X: Any, y: Any = _NO_TARGET, *, reset: bool, **checks_of_y: bool) -> Any:
+        """scikit-learn's checks of `X` (and `y`) without a look at the values of `X` and without a copy.
+
+        NaN and infinity in `X` are the engine's to find: it reads every value anyway.
+        """
+        refuse_masked(X, "X")
+        refuse_masked(y, "y")
+        try:
+            with located(y, "y"):
+                checked = validate_data(self, X, y, reset=reset, ensure_all_finite=False, **checks_of_y)
+            if y is _NO_TARGET:
+                return check_dtype(checked, X)
+            return check_dtype(checked[0], X), checked[1]
+        except (TypeError, ValueError) as error:
+            name_bad_column(error, X)
+            raise
+
+    def _hold_out(self, train: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Split off `validation_fraction` of the rows, as row numbers: `X` stays in one piece."""
+        rows, rows_val = (np.sort(part) for part in self._split(train.y))
+        if train.sample_weight is not None:
+            for part, chosen in (("training", rows), ("validation", rows_val)):
+                if not train.sample_weight[chosen].any():
+                    raise ValueError(
+                        f"The sample weights for {part} set are all zero, consider using a different random state."
+                    )
+        return rows, rows_val
+
+    def _start(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
+        """Weights to start from: those given, else the last ones if `warm_start`, else None."""
+        if self.warm_start and "coef_" in vars(self):
+            coef_init = self.coef_ if coef_init is None else coef_init
+            intercept_init = self.intercept_ if intercept_init is None else intercept_init
+        return coef_init, intercept_init
+
+    def _reporting_callback(self) -> _Callback | None:
+        """The user's callback, preceded by a printed line per epoch if `verbose`."""
+        callback = self.callback
+        if not self.verbose:
+            return callback
+
+        def report(state: Any) -> bool | None:
+            line = f"Epoch {state.epoch}: error {state.error:.8g}"
+            if np.isfinite(state.validation_error):
+                line += f", validation error {state.validation_error:.8g}"
+            print(line)
+            return None if callback is None else callback(state)
+
+        return report
+
+    # ------------------------------------------------------------------------------------------------ predict
+
+    def _raw_scores(self, X: Any) -> np.ndarray:
+        """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        coef, intercept = np.asarray(self.coef_), self.intercept_
+        if coef.ndim == 1 or coef.shape[0] == 1:
+            coef, intercept = coef.reshape(-1), float(np.asarray(intercept).reshape(-1)[0])
+        with _explained(self):
+            return scores(X, coef, intercept, n_threads=self.n_threads)
+
+
+@contextmanager
+def _explained(estimator: DescentEstimator) -> Iterator[None]:
+    """Say more about NaN found by the engine: the column's name, and what to do about it."""
+    try:
+        yield
+    except ValueError as error:
+        found = re.match(r"Input X\w* contains NaN.*?(?:column (\d+)|$)", str(error), re.DOTALL)
+        if found is None:
+            raise
+        names = getattr(estimator, "feature_names_in_", None)
+        named = f" Column {found[1]} is {names[int(found[1])]!r}." if found[1] and names is not None else ""
+        raise ValueError(
+            f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
+            " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
+        ) from None

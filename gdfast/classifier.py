@@ -1,0 +1,469 @@
+"""`GDClassifier`: a linear neuron, or one per class, that answers with labels."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax
+from sklearn.base import ClassifierMixin
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+
+from gdfast._estimator import DescentEstimator
+
+_LOSSES = ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron")
+_LOSSES_WITH_PROBABILITIES = ("log_loss", "modified_huber")
+
+
+def _has_probabilities(model: GDClassifier) -> bool:
+    if model.loss not in _LOSSES_WITH_PROBABILITIES:
+        raise AttributeError(f"probability estimates are not available for loss={model.loss!r}")
+    return True
+
+
+class GDClassifier(ClassifierMixin, DescentEstimator):
+    """Linear classification by gradient descent: logistic, softmax, and the margin losses.
+
+    Minimises, over the weights w and the bias b,
+
+        sum_i s_i * loss(y_i, x_i.w + b + offset_i) / sum_i s_i
+            + alpha * ((1 - l1_ratio) / 2 * ||w||^2 + l1_ratio * ||w||_1)
+
+    with s the sample weights times the class weights. The bias is not penalised. The default solver needs no
+    scaled features and no learning rate. With more than two classes, ``loss="log_loss"`` is softmax
+    regression; the margin losses train one neuron per class against the rest.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron"}, default="log_loss"
+        Error of one answer z. With y = -1 or 1 and m = y z: ``log(1 + exp(-m))`` (softmax cross-entropy for
+        more than two classes); ``max(0, 1 - m)``; its square; the square from m = -1 on and ``-4 m`` below;
+        ``max(0, -m)``.
+    penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
+        What ``alpha`` weighs. L1 makes exact zeros.
+    alpha : float, default=1e-4
+        Strength of the penalty. ``LogisticRegression(C=C)`` has the same optimum at
+        ``alpha = 1 / (C * n_samples)``.
+    l1_ratio : float in [0, 1] or None, default=0.15
+        Share of L1 in the elastic net; used by ``penalty="elasticnet"`` only.
+    fit_intercept : bool, default=True
+        Whether there is a bias.
+    solver : {"auto", "gd", "sgd", "adagrad", "rmsprop", "adam"}, default="auto"
+        "auto" takes the fastest road to the optimum, and is "sgd" for ``loss="perceptron"``, whose optimum is
+        of no use: all weights 0. "gd" is full-batch gradient descent; the others are the textbook rules on
+        mini-batches.
+    max_iter : int, default=1000
+        Most epochs (passes over the training rows).
+    tol : float or None, default=1e-6
+        For "auto" and "gd", the relative distance of the objective from its optimum aimed at. For mini-batch
+        rules, the relative improvement that must happen once in ``n_iter_no_change`` epochs. None runs
+        ``max_iter`` epochs.
+    shuffle : bool, default=True
+        Whether mini-batches are drawn in a new order each epoch.
+    verbose : int, default=0
+        Prints one line per epoch if not 0.
+    epsilon : float, default=0.1
+        Not used by the losses of a classifier; kept for grids that are shared with ``GDRegressor``.
+    random_state : int, RandomState instance or None, default=None
+        Seed of shuffling and of the held-out rows.
+    learning_rate : {"auto", "constant", "invscaling", "optimal", "adaptive"}, default="auto"
+        "auto" takes the rate from the curvature of the objective and never diverges on a convex smooth loss.
+        With t the number of the update: ``eta0``; ``eta0 / t**power_t``; ``1 / (alpha * (t0 + t - 1))``;
+        ``eta0``, divided by 5 whenever ``n_iter_no_change`` epochs brought no improvement.
+    eta0 : float, default=0.01
+        Learning rate of the schedules other than "auto" and "optimal".
+    power_t : float, default=0.25
+        Exponent of "invscaling".
+    early_stopping : bool, default=False
+        Holds out ``validation_fraction`` of the rows of each class, stops when the error on them no longer
+        falls, and keeps the best weights. ``X_val`` given to ``fit`` does the same with rows of your own.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of rows that ``early_stopping`` holds out.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which training stops.
+    class_weight : dict, "balanced" or None, default=None
+        Weight per class label, times the sample weights; 1 for a label that the dict lacks. "balanced" gives
+        every class the same total weight.
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the weights of the previous ``fit``.
+    average : bool or int, default=False
+        Whether the weights are averaged over all updates, or over those from this number on.
+    batch_size : int or None, default=None
+        Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
+    momentum : float in [0, 1), default=0.0
+        Momentum of "gd" and "sgd".
+    nesterovs_momentum : bool, default=False
+        Whether the momentum is Nesterov's.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay of the two running means of "adam".
+    n_threads : int or None, default=None
+        Most threads; None chooses by the size of the work. The result does not depend on it.
+    callback : callable or None, default=None
+        Called once per epoch with a state that has ``epoch``, ``error``, ``validation_error``,
+        ``gradient_norm``, ``eta``, ``coef`` and ``intercept``. Returning True ends training.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Weights, for the features as given; one row for two classes.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Bias.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    n_iter_ : int
+        Epochs run.
+    t_ : float
+        Updates done, plus one.
+    loss_ : float
+        The objective at the returned weights.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The objective per epoch.
+    validation_curve_ : ndarray of shape (n_iter_,) or None
+        Error on the validation rows per epoch; None without such rows.
+    best_validation_loss_ : float or None
+        The least of them, that of the returned weights.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if ``X`` had names that are all strings.
+
+    See Also
+    --------
+    GDRegressor : The same for numbers.
+    gdfast.gradient_descent : The rule itself, without an estimator around it.
+
+    Examples
+    --------
+    >>> from gdfast import GDClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = GDClassifier().fit(X, y)
+    >>> model.predict(X[[0, 50, 100]])
+    array([0, 1, 2])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **DescentEstimator._parameter_constraints,
+        "loss": [StrOptions(set(_LOSSES))],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        loss="log_loss",
+        penalty="l2",
+        alpha=1e-4,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        solver="auto",
+        max_iter=1000,
+        tol=1e-6,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        random_state=None,
+        learning_rate="auto",
+        eta0=0.01,
+        power_t=0.25,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        class_weight=None,
+        warm_start=False,
+        average=False,
+        batch_size=None,
+        momentum=0.0,
+        nesterovs_momentum=False,
+        beta_1=0.9,
+        beta_2=0.999,
+        n_threads=None,
+        callback=None,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.average = average
+        self.batch_size = batch_size
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.n_threads = n_threads
+        self.callback = callback
+
+    # ------------------------------------------------------------------------------------------------ predict
+
+    def decision_function(self, X):
+        """Raw scores of the neurons.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, read in place as ``fit`` does.
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            ``X @ coef_.T + intercept_``; for two classes one score, > 0 for ``classes_[1]``. float32 for
+            ``X`` of float32 and narrower types, else float64.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If ``X`` has another number of features or other feature names than in ``fit``, or holds NaN or
+            infinity.
+        """
+        return self._raw_scores(X)
+
+    def predict(self, X):
+        """Predict the class label: that of the highest score.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, read in place as ``fit`` does.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Elements of ``classes_``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            As ``decision_function``.
+        """
+        z = self.decision_function(X)
+        codes = (z > 0).astype(np.intp) if z.ndim == 1 else z.argmax(axis=1)
+        return self.classes_.take(codes)
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Probability of each class; absent for losses that have none.
+
+        For ``loss="log_loss"`` the logistic or softmax function of the scores. For ``"modified_huber"``, as
+        scikit-learn's SGDClassifier has it, ``(clip(z, -1, 1) + 1) / 2``, normalised over the classes if
+        there are more than two.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, read in place as ``fit`` does.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``; rows sum to 1.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            As ``decision_function``.
+        """
+        z = self.decision_function(X)
+        if self.loss == "modified_huber":
+            return _clipped_probabilities(z)
+        return _both_sides(z, expit) if z.ndim == 1 else _softmax_in_place(z)
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`, right also where the probability itself underflows to 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, read in place as ``fit`` does.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``; -inf where ``loss="modified_huber"`` has a probability of 0.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            As ``decision_function``.
+        """
+        if self.loss == "modified_huber":
+            with np.errstate(divide="ignore"):
+                return np.log(self.predict_proba(X))
+        return _log_probabilities(self.decision_function(X))
+
+    # ----------------------------------------------------------------------------- what the base asks about y
+
+    def _checks_of_y(self) -> dict[str, bool]:
+        return {}
+
+    def _learn_target(self, y: np.ndarray) -> np.ndarray:
+        self.classes_, codes = _encode_labels(y)
+        if len(self.classes_) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+        return self._for_engine(codes)
+
+    def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
+        encoder = LabelEncoder()
+        encoder.classes_ = self.classes_
+        try:
+            return self._for_engine(encoder.transform(y))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} must hold labels that y has, got others: {error}") from None
+
+    def _for_engine(self, codes: np.ndarray) -> np.ndarray:
+        """Codes as they are, or -1 and 1 for a margin loss of two classes."""
+        if len(self.classes_) == 2 and self.loss != "log_loss":
+            return codes.astype(np.int8) * np.int8(2) - np.int8(1)
+        return codes
+
+    def _weigh(self, y: np.ndarray, sample_weight: np.ndarray | None, *, learn: bool) -> np.ndarray | None:
+        if self.class_weight is None:
+            return sample_weight
+        codes = (y > 0).view(np.uint8) if len(self.classes_) == 2 else y
+        if learn:
+            self._weight_of_class = _class_weights(self.class_weight, self.classes_, codes, sample_weight)
+        weight = self._weight_of_class[codes]
+        return weight if sample_weight is None else weight * sample_weight
+
+    def _solver(self) -> str:
+        # The perceptron's error is least, 0, where all weights are 0: what makes it useful is the way there.
+        return "sgd" if self.loss == "perceptron" and self.solver == "auto" else self.solver
+
+    def _n_outputs(self) -> int | None:
+        return len(self.classes_) if len(self.classes_) > 2 else None
+
+    def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        splitter = StratifiedShuffleSplit(test_size=self.validation_fraction, random_state=self.random_state)
+        return next(splitter.split(y, y))
+
+    def _published(self, coef: np.ndarray, intercept: np.ndarray | float) -> dict[str, Any]:
+        intercept = np.atleast_1d(intercept)
+        if len(intercept) > 1 and self.loss == "log_loss" and self.solver == "auto" and self.fit_intercept:
+            # Softmax does not feel a constant added to all biases: of all the optima, the one that sums to 0.
+            intercept = intercept - intercept.mean()
+        return {
+            "coef_": np.atleast_2d(coef),
+            "intercept_": intercept,
+            "classes_": self.classes_,
+        }
+
+
+def _encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted labels and, per sample, the number of its label in the smallest type that holds it."""
+    integers = _as_integers(y)
+    if integers is None:
+        encoder = LabelEncoder()
+        try:
+            check_classification_targets(y)
+            codes = encoder.fit_transform(y)
+        except TypeError as error:
+            raise ValueError(
+                f"Unknown label type: labels must be all numbers or all strings, none missing ({error})"
+            ) from None
+        return encoder.classes_, codes.astype(_smallest_type(len(encoder.classes_)))
+    # Whole numbers in a small range are counted into a table, many times faster than sorting them.
+    least = integers.min()
+    distance = np.subtract(integers, least, dtype=np.int64, casting="unsafe")
+    present = np.zeros(int(distance.max()) + 1, dtype=bool)
+    present[distance] = True
+    found = np.flatnonzero(present)
+    code_of = (np.cumsum(present) - 1).astype(_smallest_type(len(found)))
+    classes = (found.astype(integers.dtype) + least).astype(y.dtype)
+    return classes, code_of[distance]
+
+
+def _as_integers(y: np.ndarray) -> np.ndarray | None:
+    """`y` as integers if that is what its values are, and their range is small; else None."""
+    if y.dtype.kind == "b":
+        return y.view(np.uint8)
+    if y.dtype.kind == "f":
+        whole = np.abs(y).max() < 2**53 and (y == np.floor(y)).all()
+        y = y.astype(np.int64) if whole else y
+    if y.dtype.kind not in "iu":
+        return None
+    return y if int(y.max()) - int(y.min()) <= max(2**16, len(y)) else None
+
+
+def _smallest_type(n_classes: int) -> np.dtype:
+    return np.min_scalar_type(n_classes - 1)
+
+
+def _class_weights(
+    class_weight: dict | str, classes: np.ndarray, codes: np.ndarray, sample_weight: np.ndarray | None
+) -> np.ndarray:
+    """Weight of each class; "balanced" counts a sample by its weight, so that weight 2 is two samples."""
+    if class_weight == "balanced":
+        totals = np.bincount(codes, weights=sample_weight, minlength=len(classes)).astype(np.float64)
+        return np.divide(totals.sum() / len(classes), totals, out=np.zeros(len(classes)), where=totals > 0)
+    weights = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError(f"class_weight must be finite and >= 0, got {class_weight!r}")
+    return weights
+
+
+def _bounded(z: np.ndarray) -> np.ndarray:
+    """Scores that overflowed, back at the largest finite value: inf - inf has no answer."""
+    limit = np.finfo(z.dtype).max
+    return np.clip(z, -limit, limit, out=z)
+
+
+def _both_sides(z: np.ndarray, function: Any) -> np.ndarray:
+    """function(-z) and function(z) as two columns, each as exact as the function itself."""
+    out = np.empty((len(z), 2), dtype=z.dtype)
+    function(-z, out=out[:, 0])
+    function(z, out=out[:, 1])
+    return out
+
+
+def _log_probabilities(z: np.ndarray) -> np.ndarray:
+    if z.ndim > 1:
+        return log_softmax(_bounded(z), axis=1)
+    out = _both_sides(z, log_expit)
+    # What `predict_proba` rounds to 1 has logarithm 0 here too, as it has with the softmax.
+    np.copyto(out, 0, where=out > -np.finfo(out.dtype).eps / 2)
+    return out
+
+
+def _softmax_in_place(z: np.ndarray) -> np.ndarray:
+    z = _bounded(z)
+    with np.errstate(over="ignore"):
+        z -= z.max(axis=1, keepdims=True)
+    np.exp(z, out=z)
+    z /= z.sum(axis=1, keepdims=True)
+    return z
+
+
+def _clipped_probabilities(z: np.ndarray) -> np.ndarray:
+    np.clip(z, -1, 1, out=z)
+    z += 1
+    z /= 2
+    if z.ndim == 1:
+        return np.column_stack([1 - z, z])
+    totals = z.sum(axis=1, keepdims=True)
+    np.copyto(z, 1, where=totals == 0)  # no class at all: all are equally likely
+    totals[totals == 0] = z.shape[1]
+    z /= totals
+    return z

@@ -1,0 +1,381 @@
+"""The command `gdfast`: train a model from a CSV or Parquet file, predict with it, look at it.
+
+What goes wrong is said in one line that names the column or option, with exit status 2; Ctrl-C ends with 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import importlib
+import os
+import sys
+import warnings
+
+from gdfast.exceptions import ModelFileError
+
+_PROGRAM = "gdfast"
+
+# Options that are parameters of the estimator. Those not given stay out of the namespace: its defaults hold.
+_PARAMS = (
+    "penalty",
+    "alpha",
+    "l1_ratio",
+    "epsilon",
+    "quantile",
+    "solver",
+    "learning_rate",
+    "eta0",
+    "batch_size",
+    "max_iter",
+    "tol",
+    "n_threads",
+)
+
+
+def main(argv=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        Arguments without the program's name; None takes those of the process.
+
+    Returns
+    -------
+    status : int
+        0; 2 after an error, which is told in one line on stderr; 130 after Ctrl-C; 141 when the reader of the
+        output went away.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *place, **more: _fail(f"warning: {message}")
+            options.run(options)
+        sys.stdout.flush()
+        return 0
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what the exit still wants to flush
+        os.dup2(nowhere, sys.stdout.fileno())
+        return 141
+    except (ModelFileError, ValueError) as error:
+        return _fail(f"error: {error}")
+    except OSError as error:
+        return _fail(f"error: {error.filename!r}: {error.strerror}" if error.filename else f"error: {error}")
+    except ModuleNotFoundError as error:
+        return _fail(f"error: this needs the package {error.name}: pip install 'gdfast[files,plot,progress]'")
+    except MemoryError as error:
+        return _fail(f"error: not enough memory ({error})")
+    except Exception as error:
+        if sys.flags.dev_mode:  # python -X dev -m gdfast ... shows the traceback
+            raise
+        return _fail(f"internal error, please report it: {type(error).__name__}: {error}")
+
+
+def _fail(message, status=2):
+    """One line on stderr, whatever the message holds."""
+    line = " ".join(f"{_PROGRAM}: {message}".split())
+    print("".join(sign if sign.isprintable() else "?" for sign in line), file=sys.stderr)
+    return status
+
+
+# ------------------------------------------------------------------------------------------------ options
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def error(self, message):
+        self.exit(_fail(f"error: {message} (see {self.prog} --help)"))
+
+
+def _number(kind, rule, valid):
+    """An argparse type: a number of a kind that obeys a rule."""
+
+    def convert(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not valid(value):
+            raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
+        return value
+
+    return convert
+
+
+_count = _number(int, "a whole number >= 1", lambda value: 1 <= value < 2**31)
+_seed = _number(int, "a whole number from 0 to 2**32 - 1", lambda value: 0 <= value < 2**32)
+_positive = _number(float, "a finite number > 0", lambda value: 0 < value < float("inf"))
+_not_negative = _number(float, "a finite number >= 0", lambda value: 0 <= value < float("inf"))
+_share = _number(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+_level = _number(float, "a number between 0 and 1", lambda value: 0 < value < 1)
+_fraction = _number(float, "a number >= 0 and < 1", lambda value: 0 <= value < 1)
+
+
+def _tolerance(text):
+    return None if text == "none" else _not_negative(text)
+
+
+def _penalty(text):
+    if text not in ("l2", "l1", "elasticnet", "none"):
+        raise argparse.ArgumentTypeError(f"must be l2, l1, elasticnet or none, got {text!r}")
+    return None if text == "none" else text
+
+
+def _parser():
+    import gdfast
+
+    parser = _Parser(
+        prog=_PROGRAM, description="Linear models by gradient descent, from tables.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"gdfast {gdfast.__version__}")
+    commands = parser.add_subparsers(metavar="{train,predict,info}", required=True)
+    _add_train(commands)
+    _add_predict(commands)
+    info = commands.add_parser("info", help="show what a model file holds", allow_abbrev=False)
+    info.add_argument("model", metavar="MODEL")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _add_train(commands):
+    train = commands.add_parser(
+        "train",
+        help="train a model on a CSV or Parquet file",
+        description="Trains on all columns but the target: numbers as they are, no scaling needed; text"
+        " one-hot; missing numbers filled with the median, a missing text as a category of its own.",
+        allow_abbrev=False,
+    )
+    add = train.add_argument
+    add("data", metavar="DATA", help="CSV (also .gz) or Parquet file")
+    add("--target", metavar="COLUMN", required=True, help="what to predict")
+    add(
+        "--task",
+        choices=("auto", "regression", "classification"),
+        default="auto",
+        help="auto: classification for text, true/false and up to 20 different whole numbers",
+    )
+    add("--loss", metavar="LOSS", help="squared_error, huber, poisson, ... or log_loss, hinge, ...")
+    _add_params(train)
+    add(
+        "--validation",
+        type=_fraction,
+        default=0.2,
+        metavar="FRACTION",
+        help="rows held out to score the model (0.2)",
+    )
+    add("--early-stopping", action="store_true", help="keep the weights that do best on the held-out rows")
+    add("--weight", metavar="COLUMN", help="weights of the rows")
+    add("--offset", metavar="COLUMN", help="added to the raw score (log exposure, for poisson)")
+    add("--drop", metavar="COLUMN", action="append", default=[], help="leave a column out (may be repeated)")
+    add("--seed", type=_seed, default=0, metavar="N", help="of the held-out rows and the order (default 0)")
+    add("--out", metavar="MODEL", help="where to save the model")
+    add("--plot", metavar="PNG", help="draw training and validation error per epoch")
+    add("--quiet", action="store_true", help="print errors and warnings only")
+    train.set_defaults(run=_train)
+
+
+def _add_params(train):
+    """Options that stay out of the namespace unless they are given."""
+    param = functools.partial(train.add_argument, default=argparse.SUPPRESS)
+    param("--penalty", type=_penalty, metavar="P", help="l2 (the default), l1, elasticnet or none")
+    param("--alpha", type=_not_negative, metavar="A", help="strength of the penalty (default 0.0001)")
+    param("--l1-ratio", type=_share, metavar="R", help="share of L1 in the elastic net")
+    param("--epsilon", type=_not_negative, metavar="E", help="width of the huber and insensitive losses")
+    param("--quantile", type=_level, metavar="Q", help="level of the quantile loss")
+    param("--solver", choices=("auto", "gd", "sgd", "adagrad", "rmsprop", "adam"))
+    param("--learning-rate", choices=("auto", "constant", "invscaling", "optimal", "adaptive"))
+    param("--eta0", type=_positive, metavar="ETA", help="learning rate of the schedules other than auto")
+    param("--batch-size", type=_count, metavar="N", help="rows per update")
+    param("--max-iter", type=_count, metavar="N", help="most epochs (default 1000)")
+    param("--tol", type=_tolerance, metavar="T", help="relative accuracy aimed at (default 1e-6), or none")
+    param("--threads", dest="n_threads", type=_count, metavar="N", help="most threads; changes no result")
+
+
+def _add_predict(commands):
+    predict = commands.add_parser(
+        "predict",
+        help="predict with a saved model",
+        description="Writes one prediction per row; where DATA holds the target, prints scores on stderr.",
+        allow_abbrev=False,
+    )
+    add = predict.add_argument
+    add("model", metavar="MODEL")
+    add("data", metavar="DATA", help="CSV (also .gz) or Parquet file with the columns seen in training")
+    add("--out", metavar="CSV", help="where to write (default: standard output)")
+    add("--proba", action="store_true", help="add the probability of each class")
+    add("--threads", type=_count, metavar="N")
+    add("--quiet", action="store_true", help="print errors only")
+    predict.set_defaults(run=_predict)
+
+
+def _check_together(options):
+    """Refuse options that would be ignored or cannot work together."""
+    from gdfast.training import LOSSES
+
+    known = [loss for losses in LOSSES.values() for loss in losses]
+    if options.loss is not None and options.loss not in known:
+        raise ValueError(f"--loss must be one of {', '.join(known)}, got {options.loss!r}")
+    given = vars(options)
+    if ("l1_ratio" in given) != (given.get("penalty") == "elasticnet"):
+        raise ValueError("--l1-ratio R must go with --penalty elasticnet, and the other way round")
+    if "eta0" in given and given.get("learning_rate") not in ("constant", "invscaling", "adaptive"):
+        raise ValueError("--eta0 must go with --learning-rate constant, invscaling or adaptive")
+    if "quantile" in given and options.loss != "quantile":
+        raise ValueError("--quantile must go with --loss quantile")
+    if options.early_stopping and options.validation == 0:
+        raise ValueError("--early-stopping must go with --validation above 0")
+    used = [options.target, options.weight, options.offset, *options.drop]
+    for name in used:
+        if name is not None and used.count(name) > 1:
+            raise ValueError(
+                f"column {name!r} must have one part (--target, --weight, --offset, --drop), got two"
+            )
+
+
+def _check_output(option, path, *inputs):
+    """Say now, not after an hour of training, that a file cannot be written."""
+    if path is None:
+        return
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise ValueError(f"{option} must be a file in a folder that can be written, got {path!r}")
+    if os.path.exists(path):
+        if not os.path.isfile(path):
+            raise ValueError(f"{option} must be a plain file, got {path!r}")
+        if any(os.path.exists(other) and os.path.samefile(path, other) for other in inputs if other):
+            raise ValueError(
+                f"{option} must not be a file that is also read or written otherwise, got {path!r}"
+            )
+
+
+# --------------------------------------------------------------------------------------------------- train
+
+
+def _train(options):
+    from gdfast import modelfile, printout, table, training
+
+    _check_together(options)
+    _check_output("--out", options.out, options.data, options.plot)
+    _check_output("--plot", options.plot, options.data)
+    if options.plot:
+        importlib.import_module("matplotlib.figure")  # fails now, not after the training, if it is missing
+    say = _printer(options.quiet)
+    _limit_arrow_threads(vars(options).get("n_threads"))
+    data = table.read_table(options.data, drop=options.drop)
+    for option in ("target", "weight", "offset"):
+        name = getattr(options, option)
+        if name is not None and name not in data.column_names:
+            raise ValueError(f"--{option} must be a column of {options.data!r}, got {name!r}")
+    problem = training.prepare(data, _settings(options))
+    del data
+    say(printout.problem_text(options.data, problem))
+    with _progress(options) as callback:
+        outcome = training.fit(problem, callback=callback, curves=bool(options.plot))
+    say(printout.outcome_text(outcome))
+    for message in outcome.warnings:
+        _fail(f"warning: {message}")
+    if options.plot:
+        with modelfile.atomic_file(options.plot) as file:
+            printout.draw_curves(problem, outcome, file, options.plot)
+        say(printout.line("picture", options.plot))
+    if options.out:
+        modelfile.save(outcome.model, options.out)
+        say(printout.line("saved", f"{options.out} ({os.path.getsize(options.out):,} bytes)"))
+
+
+def _settings(options):
+    from gdfast.training import Settings
+
+    given = vars(options)
+    return Settings(
+        target=options.target,
+        task=options.task,
+        loss=options.loss,
+        weight=options.weight,
+        offset=options.offset,
+        validation=options.validation,
+        seed=options.seed,
+        early_stopping=options.early_stopping,
+        params={name: given[name] for name in _PARAMS if name in given},
+    )
+
+
+def _printer(quiet):
+    return (lambda text: None) if quiet else lambda text: print(text, flush=True)
+
+
+def _limit_arrow_threads(threads):
+    if threads is not None:
+        import pyarrow
+
+        pyarrow.set_cpu_count(min(threads, os.cpu_count() or 1))
+
+
+@contextlib.contextmanager
+def _progress(options):
+    """A callback that moves a bar, on a terminal and once two seconds have passed; None elsewhere."""
+    if options.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        yield None
+        return
+    most = vars(options).get("max_iter", 1000)
+    with tqdm(total=most, desc="training", unit="epoch", delay=2.0, leave=False) as bar:
+
+        def show(state):
+            errors = {"error": f"{state.error:.6g}", "held out": f"{state.validation_error:.6g}"}
+            bar.set_postfix(errors, refresh=False)
+            bar.update()
+
+        yield show
+
+
+# ----------------------------------------------------------------------------------------- predict and info
+
+
+def _predict(options):
+    import pyarrow as pa
+    from pyarrow import csv
+
+    from gdfast import modelfile, printout, scoring, table
+
+    model = modelfile.load(options.model)
+    model.estimator.n_threads = options.threads
+    _check_output("--out", options.out, options.data, options.model)
+    if options.proba and not scoring.has_probabilities(model):
+        raise ValueError(f"--proba must go with a loss that has probabilities, got {model.estimator.loss}")
+    _limit_arrow_threads(options.threads)
+    data = table.read_table(
+        options.data, columns=model.columns, optional=[model.target, model.weight], text=model.text_columns
+    )
+    part = scoring.rows_of(model, data)
+    answers = scoring.predict(model, part)
+    scored = None if options.quiet else scoring.rows_with_target(model, data, part)
+    columns = {"prediction": pa.array(model.classes).take(pa.array(answers)) if model.classes else answers}
+    if options.proba:
+        p = scoring.probabilities(model, part.X)
+        columns |= {f"p_{label}": p[:, k] for k, label in enumerate(model.classes)}
+    with _output(options.out) as file:
+        csv.write_csv(pa.table(columns), file)
+    if not options.quiet:
+        print(printout.prediction_text(options, model, len(answers), scored), file=sys.stderr)
+
+
+def _output(path):
+    from gdfast.modelfile import atomic_file
+
+    return contextlib.nullcontext(sys.stdout.buffer) if path is None else atomic_file(path)
+
+
+def _info(options):
+    from gdfast import modelfile, printout
+
+    print(printout.model_text(options.model, modelfile.load(options.model)))

@@ -1,0 +1,293 @@
+"""The words and the picture with which the command reports: plain text, aligned, numbers to five digits."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+
+import numpy as np
+
+__all__ = ["draw_curves", "line", "model_text", "outcome_text", "prediction_text", "problem_text"]
+
+_STRONGEST = 10  # features listed
+_LABEL = 12  # width of the words on the left
+_WIDTH = 110
+_COLOURS = ("#0072B2", "#D55E00")  # blue and vermilion: told apart by colour-blind eyes too
+
+
+def line(label, text):
+    """A labelled line, wrapped under itself.
+
+    Parameters
+    ----------
+    label, text : str
+
+    Returns
+    -------
+    line : str
+
+    Examples
+    --------
+    >>> line("saved", "house.gdf")
+    'saved       house.gdf'
+    """
+    indent = " " * _LABEL
+    return textwrap.fill(
+        _shown(text),
+        _WIDTH,
+        initial_indent=f"{label:<{_LABEL}}",
+        subsequent_indent=indent,
+        break_long_words=False,
+    )
+
+
+def problem_text(path, problem):
+    """What was read and what will be learnt from it.
+
+    Parameters
+    ----------
+    path : str
+    problem : gdfast.training.Problem
+
+    Returns
+    -------
+    text : str
+        Several lines.
+    """
+    from gdfast.training import stops_early
+
+    settings, columns = problem.settings, problem.encoder.columns
+    n_text = sum(column.kind == "text" for column in columns)
+    n_numbers, n_features = len(columns) - n_text, len(problem.encoder.features)
+    kinds = [_many(n_numbers, "column") + " of numbers"] * bool(n_numbers) + [f"{n_text} of text"] * bool(
+        n_text
+    )
+    made = f" -> {n_features} features" if n_text else ""
+    n_train, n_held_out = len(problem.train.y), 0 if problem.held_out is None else len(problem.held_out.y)
+    rows = _many(n_train + n_held_out, "row")
+    lines = [line("data", f"{path}: {rows}, {' and '.join(kinds)}{made}, stored as {problem.train.X.dtype}")]
+    lines += [line("", note) for note in problem.notes]
+    lines.append(line("target", f"{settings.target}: {_target_words(problem)}"))
+    if n_held_out:
+        use = "to stop in time and to score" if stops_early(problem) else "to score"
+        lines.append(
+            line("rows", f"{n_train:,} to train on, {n_held_out:,} held out {use} (seed {settings.seed})")
+        )
+    return "\n".join(lines)
+
+
+def outcome_text(outcome):
+    """How the training went and what came out of it.
+
+    Parameters
+    ----------
+    outcome : gdfast.training.Outcome
+
+    Returns
+    -------
+    text : str
+        Several lines.
+    """
+    model = outcome.model
+    estimator, summary = model.estimator, model.summary
+    lines = [
+        line("objective", _objective(estimator)),
+        line(
+            "training",
+            f"{_many(estimator.n_iter_, 'epoch')} in {outcome.seconds:.3g} s, error {estimator.loss_:.5g}",
+        ),
+    ]
+    lines += ["", _score_table(summary)] if summary["scores"] else []
+    return "\n".join([*lines, "", _strongest(model), ""])
+
+
+def prediction_text(options, model, n_rows, scored):
+    """What was predicted, and the scores where the true answers are known.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With `data` and `out`.
+    model : gdfast.modelfile.Model
+    n_rows : int
+    scored : gdfast.scoring.Part or None
+
+    Returns
+    -------
+    text : str
+    """
+    from gdfast.scoring import score
+
+    lines = [
+        line("predicted", f"{_many(n_rows, 'row')} of {options.data} -> {options.out or 'standard output'}")
+    ]
+    if scored is not None:
+        found = ", ".join(f"{name} {_figure(value)}" for name, value in score(model, scored).items())
+        known = f"{_many(len(scored.y), 'row')} with a known {model.target}"
+        lines.append(line("scores", f"{found} ({known})"))
+    return "\n".join(lines)
+
+
+def model_text(path, model):
+    """What a model file holds.
+
+    Parameters
+    ----------
+    path : str
+    model : gdfast.modelfile.Model
+
+    Returns
+    -------
+    text : str
+        Several lines.
+    """
+    summary, columns = model.summary, model.encoder.columns
+    texts = [column.name for column in columns if column.kind == "text"]
+    lines = [
+        line("model", f"{path} ({os.path.getsize(path):,} bytes), a {model.task}"),
+        line("target", f"{model.target}" + (f": {_some(model.classes)}" if model.classes else "")),
+        line("columns", f"{len(columns)}: {_some([column.name for column in columns], 12)}"),
+    ]
+    if texts:
+        lines.append(line("of text", f"{_some(texts, 12)} -> {len(model.encoder.features)} features in all"))
+    lines += [
+        line(name, getattr(model, name)) for name in ("offset", "weight") if getattr(model, name) is not None
+    ]
+    end = "" if summary["converged"] else ", ended before it converged"
+    lines += [
+        line("objective", _objective(model.estimator)),
+        line("training", f"{_many(summary['rows'], 'row')}, {_many(model.estimator.n_iter_, 'epoch')}{end}"),
+        line("written by", ", ".join(f"{name} {version}" for name, version in model.versions.items())),
+    ]
+    lines += ["", _score_table(summary)] if summary["scores"] else []
+    return "\n".join([*lines, "", _strongest(model)])
+
+
+def draw_curves(problem, outcome, file, path):
+    """Draw training and held-out error per epoch.
+
+    Parameters
+    ----------
+    problem : gdfast.training.Problem
+    outcome : gdfast.training.Outcome
+    file : binary file object
+    path : str
+        Its name; the ending says the format (PNG if it says none).
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    from gdfast.training import stops_early
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    curves = {"training rows": outcome.loss_curve, "held-out rows": outcome.held_out_curve}
+    curves = {label: curve for label, curve in curves.items() if curve is not None}
+    for (label, curve), colour in zip(curves.items(), _COLOURS, strict=False):
+        marker = "o" if len(curve) <= 40 else ""
+        axes.plot(np.arange(1, len(curve) + 1), curve, color=colour, marker=marker, markersize=4, label=label)
+    if stops_early(problem):
+        best = int(np.argmin(outcome.held_out_curve)) + 1
+        axes.axvline(best, color="0.6", linestyle=":", zorder=0, label=f"weights kept: epoch {best}")
+    values = np.concatenate(list(curves.values()))
+    if values.min() > 0 and values.max() > 5 * values.min():
+        axes.set_yscale("log")
+        steps = (1, 2, 5) if values.max() < 1e4 * values.min() else (1,)
+        axes.yaxis.set_major_locator(LogLocator(subs=steps))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    loss = problem.settings.loss
+    axes.set(
+        xlabel="epoch", ylabel=f"error ({loss})", title=f"{_shown(problem.settings.target)}: error per epoch"
+    )
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    ending = os.path.splitext(path)[1].lstrip(".").lower()
+    figure.savefig(file, format=ending or "png", dpi=150)
+
+
+# --------------------------------------------------------------------------------------------------- pieces
+
+
+def _shown(text):
+    """Text from a file on a terminal: no control signs that could move the cursor or hide something."""
+    text = str(text)
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _many(n, noun):
+    return f"{n:,} {noun}" + ("s" if n != 1 else "")
+
+
+def _some(values, most=6):
+    shown = ", ".join(str(value) for value in values[:most])
+    return shown + (f" and {len(values) - most} more" if len(values) > most else "")
+
+
+def _figure(value):
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.5g}"
+
+
+def _target_words(problem):
+    """The target in a few words: shares of the classes, or where the numbers lie."""
+    y = np.concatenate([part.y for part in (problem.train, problem.held_out) if part is not None])
+    if not problem.classes:
+        return f"mean {_figure(y.mean())}, from {_figure(y.min())} to {_figure(y.max())}"
+    shares = np.bincount(y, minlength=len(problem.classes)) / len(y)
+    words = [f"{label} {share:.1%}" for label, share in zip(problem.classes, shares, strict=True)]
+    return f"{len(words)} classes, {_some(words, 10)}"
+
+
+def _objective(estimator):
+    """The objective in words."""
+    penalty = estimator.penalty
+    if penalty is None or estimator.alpha == 0:
+        return f"{estimator.loss}, no penalty"
+    ratio = f", l1_ratio {estimator.l1_ratio:g}" if penalty == "elasticnet" else ""
+    return f"{estimator.loss} + {penalty} penalty (alpha {estimator.alpha:g}{ratio})"
+
+
+def _score_table(summary):
+    rows = [[name, _figure(value), _figure(constant)] for name, value, constant in summary["scores"]]
+    return _table([f"scores on {summary['held_out_rows']:,} held-out rows", "model", "constant"], rows)
+
+
+def _strongest(model):
+    """The features that move the answer most: by weight times the feature's own spread."""
+    coef = np.atleast_2d(model.estimator.coef_)
+    effect = coef * model.spread
+    strongest = np.abs(effect).argmax(axis=0)  # the class on which a feature acts most
+    here = np.arange(len(strongest))
+    order = np.argsort(-np.abs(effect[strongest, here]), kind="stable")[:_STRONGEST]
+    n_features = len(here)
+    head = [f"strongest features (of {n_features})" if n_features > len(order) else "features"]
+    labels = [""] * n_features
+    if len(coef) > 1:
+        head.append("for")
+        labels = [_shown(model.classes[k]) for k in strongest]
+    elif model.classes:
+        head[0] += f", towards {_shown(model.classes[1])}"
+    rows = []
+    for j in order:
+        weight, moved = coef[strongest[j], j], effect[strongest[j], j]
+        rows.append([_shown(model.encoder.features[j]), labels[j], f"{weight:+.5g}", f"{moved:+.5g}"])
+    if len(coef) == 1:
+        rows = [[name, *numbers] for name, _, *numbers in rows]
+        rows.append(["bias", f"{model.estimator.intercept_[0]:+.5g}", ""])
+    return _table([*head, "weight", "x spread"], rows)
+
+
+def _table(head, rows):
+    """Columns side by side: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = []
+    for row in [head, *rows]:
+        cells = [
+            f"{row[0]:<{widths[0]}}",
+            *(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        lines.append(("  ".join(cells)).rstrip())
+    return "\n".join(lines[:1] + [f"  {line}" for line in lines[1:]])

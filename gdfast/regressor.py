@@ -1,0 +1,270 @@
+"""`GDRegressor`: a linear neuron, or several, that answers with numbers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.model_selection import ShuffleSplit
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+
+from gdfast._checks import FRACTION
+from gdfast._estimator import DescentEstimator
+
+_LOSSES = (
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "epsilon_insensitive",
+    "squared_epsilon_insensitive",
+    "poisson",
+    "gamma",
+)
+_LOG_LINK = ("poisson", "gamma")
+
+
+class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
+    """Linear regression by gradient descent, for every loss below and any number of outputs.
+
+    Minimises, over the weights w and the bias b,
+
+        sum_i s_i * loss(y_i, x_i.w + b + offset_i) / sum_i s_i
+            + alpha * ((1 - l1_ratio) / 2 * ||w||^2 + l1_ratio * ||w||_1)
+
+    with s the sample weights. The bias is not penalised. The default solver needs no scaled features and no
+    learning rate. Several outputs are independent neurons that share the passes over X.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "epsilon_insensitive", \
+            "squared_epsilon_insensitive", "poisson", "gamma"}, default="squared_error"
+        Error of one answer z to the target y. With ``r = y - z``: r^2 / 2; |r|; r^2 / 2 up to ``epsilon`` and
+        ``epsilon * |r| - epsilon^2 / 2`` beyond; the pinball of level ``quantile``;
+        ``max(0, |r| - epsilon)``; its square; the Poisson deviance's ``exp(z) - y z`` (y >= 0) and the gamma
+        deviance's ``z + y exp(-z)`` (y > 0). For the last two ``predict`` returns exp(z).
+    penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
+        What ``alpha`` weighs. L1 makes exact zeros.
+    alpha : float, default=1e-4
+        Strength of the penalty. ``Ridge(a)`` has the same optimum at ``alpha = a / n_samples``.
+    l1_ratio : float in [0, 1] or None, default=0.15
+        Share of L1 in the elastic net; used by ``penalty="elasticnet"`` only.
+    fit_intercept : bool, default=True
+        Whether there is a bias.
+    solver : {"auto", "gd", "sgd", "adagrad", "rmsprop", "adam"}, default="auto"
+        "auto" takes the fastest road to the optimum; "gd" is full-batch gradient descent; the others are the
+        textbook rules on mini-batches.
+    max_iter : int, default=1000
+        Most epochs (passes over the training rows).
+    tol : float or None, default=1e-6
+        For "auto" and "gd", the relative distance of the objective from its optimum aimed at. For mini-batch
+        rules, the relative improvement that must happen once in ``n_iter_no_change`` epochs. None runs
+        ``max_iter`` epochs.
+    shuffle : bool, default=True
+        Whether mini-batches are drawn in a new order each epoch.
+    verbose : int, default=0
+        Prints one line per epoch if not 0.
+    epsilon : float, default=0.1
+        Where "huber" turns linear; half the width of the insensitive tube.
+    quantile : float in (0, 1), default=0.5
+        Level that ``loss="quantile"`` estimates.
+    random_state : int, RandomState instance or None, default=None
+        Seed of shuffling and of the held-out rows.
+    learning_rate : {"auto", "constant", "invscaling", "optimal", "adaptive"}, default="auto"
+        "auto" takes the rate from the curvature of the objective and never diverges on a convex smooth loss.
+        With t the number of the update: ``eta0``; ``eta0 / t**power_t``; ``1 / (alpha * (t0 + t - 1))``;
+        ``eta0``, divided by 5 whenever ``n_iter_no_change`` epochs brought no improvement.
+    eta0 : float, default=0.01
+        Learning rate of the schedules other than "auto" and "optimal".
+    power_t : float, default=0.25
+        Exponent of "invscaling".
+    early_stopping : bool, default=False
+        Holds out ``validation_fraction`` of the rows, stops when the error on them no longer falls, and
+        keeps the best weights. ``X_val`` given to ``fit`` does the same with rows of your own.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of rows that ``early_stopping`` holds out.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which training stops.
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the weights of the previous ``fit``.
+    average : bool or int, default=False
+        Whether the weights are averaged over all updates, or over those from this number on.
+    batch_size : int or None, default=None
+        Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
+    momentum : float in [0, 1), default=0.0
+        Momentum of "gd" and "sgd".
+    nesterovs_momentum : bool, default=False
+        Whether the momentum is Nesterov's.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay of the two running means of "adam".
+    n_threads : int or None, default=None
+        Most threads; None chooses by the size of the work. The result does not depend on it.
+    callback : callable or None, default=None
+        Called once per epoch with a state that has ``epoch``, ``error``, ``validation_error``,
+        ``gradient_norm``, ``eta``, ``coef`` and ``intercept``. Returning True ends training.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
+        Weights, for the features as given.
+    intercept_ : ndarray of shape (1,) or (n_outputs,)
+        Bias.
+    n_iter_ : int
+        Epochs run.
+    t_ : float
+        Updates done, plus one.
+    loss_ : float
+        The objective at the returned weights.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The objective per epoch.
+    validation_curve_ : ndarray of shape (n_iter_,) or None
+        Error on the validation rows per epoch; None without such rows.
+    best_validation_loss_ : float or None
+        The least of them, that of the returned weights.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if ``X`` had names that are all strings.
+
+    See Also
+    --------
+    GDClassifier : The same for class labels.
+    gdfast.gradient_descent : The rule itself, without an estimator around it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gdfast import GDRegressor
+    >>> X = np.array([[1.0], [2.0], [3.0], [4.0]])
+    >>> model = GDRegressor(penalty=None).fit(X, [3.0, 5.0, 7.0, 9.0])
+    >>> model.predict([[10.0]]).round(3)
+    array([21.])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **DescentEstimator._parameter_constraints,
+        "loss": [StrOptions(set(_LOSSES))],
+        "quantile": [FRACTION],
+    }
+
+    def __init__(
+        self,
+        *,
+        loss="squared_error",
+        penalty="l2",
+        alpha=1e-4,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        solver="auto",
+        max_iter=1000,
+        tol=1e-6,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        quantile=0.5,
+        random_state=None,
+        learning_rate="auto",
+        eta0=0.01,
+        power_t=0.25,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        average=False,
+        batch_size=None,
+        momentum=0.0,
+        nesterovs_momentum=False,
+        beta_1=0.9,
+        beta_2=0.999,
+        n_threads=None,
+        callback=None,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.quantile = quantile
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.average = average
+        self.batch_size = batch_size
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.n_threads = n_threads
+        self.callback = callback
+
+    def predict(self, X):
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, read in place as ``fit`` does.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            ``z = X @ coef_.T + intercept_``, and exp(z) for ``loss="poisson"`` and ``"gamma"``. float32 for
+            ``X`` of float32 and narrower types, else float64.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If ``X`` has another number of features or other feature names than in ``fit``, or holds NaN or
+            infinity.
+        """
+        answers = self._raw_scores(X)
+        return np.exp(answers, out=answers) if self.loss in _LOG_LINK else answers
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.loss in _LOG_LINK:
+            tags.target_tags.positive_only = True
+            # True all the same, but scikit-learn's check of this tag draws negative targets.
+            tags.target_tags.multi_output = False
+        return tags
+
+    # ----------------------------------------------------------------------------- what the base asks about y
+
+    def _checks_of_y(self) -> dict[str, bool]:
+        return {"multi_output": True, "y_numeric": True}
+
+    def _learn_target(self, y: np.ndarray) -> np.ndarray:
+        y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
+        self._shape_of_answer = y.shape[1:]
+        return y
+
+    def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
+        y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
+        if y.shape[1:] != self._shape_of_answer:
+            raise ValueError(f"{name} must have as many outputs as y, got shape {y.shape}")
+        return y
+
+    def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        splitter = ShuffleSplit(test_size=self.validation_fraction, random_state=self.random_state)
+        return next(splitter.split(y))
+
+    def _published(self, coef: np.ndarray, intercept: np.ndarray | float) -> dict[str, Any]:
+        return {
+            "coef_": coef.reshape(*self._shape_of_answer, self.n_features_in_),
+            "intercept_": np.atleast_1d(intercept),
+        }

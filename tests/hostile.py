@@ -1,0 +1,115 @@
+"""What tests of bad input, of numerics and of processes share: every way in, and proof that nothing was touched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from gdfast import GDClassifier, GDRegressor, error_and_gradient, gradient_descent, scores
+
+__all__ = ["CALLS", "ESTIMATORS", "FITS", "PACKAGE", "both", "data", "run_python", "same_bits", "state", "unchanged"]
+
+PACKAGE = Path(__file__).resolve().parents[1]
+ESTIMATORS = (GDRegressor, GDClassifier)
+
+
+def data(n=300, d=5, seed=0):
+    """X (n, d), y of 0 and 1 that X explains in part: fit for the regressor, the classifier and the functions."""
+    rng = np.random.default_rng([seed, n, d])
+    X = rng.normal(size=(n, d))
+    return X, (X @ np.linspace(1.0, 2.0, d) + rng.normal(size=n) > 0).astype(np.float64)
+
+
+# ---- every way in ------------------------------------------------------------------------------------------------
+
+
+def _evaluate(X, y, **more):
+    return error_and_gradient(X, y, np.linspace(-0.5, 0.5, np.shape(X)[-1]), 0.25, loss="log_loss", **more)
+
+
+def _descend(solver):
+    def descend(X, y, **more):
+        settings = {"alpha": 1e-3, "max_iter": 4, "tol": None, "random_state": 0, **more}
+        result = gradient_descent(X, y, loss="log_loss", solver=solver, **settings)
+        return result.coef, result.intercept, result.error, result.loss_curve, result.gradient_norm_curve, result.eta
+
+    return descend
+
+
+def _fit(Estimator, solver):
+    def fit(X, y, **more):
+        model = Estimator(alpha=1e-3, solver=solver, max_iter=4, tol=None, random_state=0).fit(X, y, **more)
+        return model.coef_, model.intercept_, model.loss_curve_, model.predict(X)
+
+    return fit
+
+
+FITS = {
+    **{f"gradient_descent {solver}": _descend(solver) for solver in ("gd", "auto", "sgd")},
+    **{f"{Estimator.__name__} {solver}": _fit(Estimator, solver) for Estimator in ESTIMATORS for solver in ("auto", "adam")},
+}
+"""name -> f(X, y, **more): a tuple of numbers and arrays. `more` may be sample_weight."""
+
+CALLS = {
+    "error_and_gradient": _evaluate,
+    **FITS,
+    "scores": lambda X, y: (scores(X, np.linspace(-0.5, 0.5, np.shape(X)[-1]), 0.25),),
+}
+
+
+def both(test):
+    """Parametrise a test over the two estimators."""
+    import pytest
+
+    return pytest.mark.parametrize("Estimator", ESTIMATORS)(test)
+
+
+# ---- proof -------------------------------------------------------------------------------------------------------
+
+
+def same_bits(a, b):
+    """Whether two tuples of numbers and arrays are equal to the last bit, NaN included."""
+    return [np.asarray(x).tobytes() for x in a] == [np.asarray(x).tobytes() for x in b]
+
+
+def _digest(array):
+    if array.dtype.kind == "O":
+        return repr(array.tolist())
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+@contextmanager
+def unchanged(*arrays):
+    """Fail if what happens inside changes one of the arrays."""
+    arrays = [array for array in arrays if isinstance(array, np.ndarray)]
+    before = [_digest(array) for array in arrays]
+    yield
+    assert [_digest(array) for array in arrays] == before, "an input array was written to"
+
+
+def state(model):
+    """All that an estimator holds, as something that compares."""
+    return {
+        name: (value.dtype, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+        for name, value in vars(model).items()
+    }
+
+
+# ---- other processes ---------------------------------------------------------------------------------------------
+
+
+def run_python(code, *, timeout=60, **environment):
+    """What `code` prints in a fresh interpreter, in which a warning is an error; fails if that ends badly."""
+    paths = os.pathsep.join([str(PACKAGE), str(PACKAGE / "tests"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "faulthandler", "-c", code], capture_output=True, text=True, timeout=timeout,
+        env={**os.environ, "PYTHONPATH": paths, **environment}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout

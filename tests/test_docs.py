@@ -1,0 +1,68 @@
+"""What the documents say runs: examples in docstrings and README.md, commands, links."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pathlib
+import pkgutil
+import re
+import shlex
+
+import numpy as np
+import pytest
+
+import gdfast
+from gdfast import cli
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+MODULES = sorted(
+    name for _, name, _ in pkgutil.walk_packages(gdfast.__path__, "gdfast.") if not name.endswith("__main__")
+)
+
+
+def blocks(language):
+    """The code blocks of README.md in that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["gdfast", *MODULES])
+def test_docstring_examples(name):
+    module = importlib.import_module(name)
+    failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert failed == 0
+
+
+def test_there_are_examples():
+    public = [getattr(gdfast, name) for name in gdfast.__all__]
+    callables = [thing for thing in public if callable(thing) and not isinstance(thing, type)]
+    assert callables
+    for thing in callables:
+        assert ">>> " in thing.__doc__, f"{thing.__name__} has no example"
+
+
+def test_readme_python(capsys):
+    namespace = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), namespace)
+    assert namespace["model"].score(namespace["X_test"], namespace["y_test"]) > 0.9
+    np.testing.assert_allclose(namespace["w"], [2.0, -1.0], rtol=1e-6)
+    np.testing.assert_allclose(namespace["result"].coef, [2.0, -1.0], rtol=1e-6)
+    assert "True" in capsys.readouterr().out
+
+
+def test_readme_commands():
+    """Every command is one that the parser takes."""
+    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("gdfast ")]
+    assert commands
+    for command in commands:
+        assert cli._parser().parse_args(shlex.split(command)[1:]).run
+
+
+@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_links(document):
+    """Links to files of the project lead somewhere."""
+    path = ROOT / document
+    for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text()):
+        assert target.startswith("https://") or (path.parent / target).exists(), f"{document} links to {target}"
