@@ -18,7 +18,7 @@ cdef extern from "gdfast.h" nogil:
         gd_matrix X, y, weight, offset
         const int64_t *rows
         int64_t n, n_outputs
-        int32_t loss, target, softmax, fit_intercept
+        int32_t loss, target, first_code, softmax, fit_intercept
         double weight_mean, loss_param, smoothing, l2, l1
         int32_t double_lanes
 

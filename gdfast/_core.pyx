@@ -113,6 +113,7 @@ cdef class Problem:
             self.c.n = self.rows.shape[0]
             self.c.rows = <const int64_t *>cnp.PyArray_DATA(self.rows)
         self.c.n_outputs, self.c.loss, self.c.target = n_outputs, LOSSES.index(loss), GD_CODES if codes else GD_VALUES
+        self.c.first_code = 0 if n_outputs > 1 else 1
         self.c.softmax, self.c.fit_intercept, self.c.loss_param = softmax, fit_intercept, param
         self.c.l2, self.c.l1, self.c.smoothing, self.c.double_lanes = l2, l1, smoothing, double_lanes
         self.c.weight_mean = weight_mean

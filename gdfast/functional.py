@@ -232,7 +232,7 @@ def _targets(y: Any, n: int, loss: str, k: int | None, name: str = "y") -> _Targ
         k = columns
         if loss == "log_loss" and array.ndim == 1 and array.dtype.kind in "iu" and array.size and array.max() > 1:
             k = int(array.max()) + 1
-    y = as_column(array, n, name, n_columns=k)
+    y = as_column(array, n, name, n_columns=k, finite=loss not in ("log_loss", "poisson"))  # their ranges say so too
     codes = y.ndim == 1 and k > 1
     if codes and loss != "log_loss" and loss not in _core.MARGIN_LOSSES:
         raise ValueError(f"y must be of shape ({n}, {k}) for loss={loss!r} and {k} outputs, got {y.shape}")
@@ -246,7 +246,7 @@ def _targets(y: Any, n: int, loss: str, k: int | None, name: str = "y") -> _Targ
         raise ValueError(f"{name} must be > 0, found {y.min()} at row {int(np.argmin(y) // k)}")
     elif loss in _core.MARGIN_LOSSES and not np.isin(y, (-1, 1)).all():
         row = int(np.argmin(np.isin(y, (-1, 1))) // k)
-        raise ValueError(f"{name} must be -1 or +1 for loss={loss!r}, found {np.atleast_2d(y.T).T[row]} at row {row}")
+        raise ValueError(f"{name} must be -1 or +1 for loss={loss!r}, found {y[row]} at row {row}")
     return _Targets(y, k, codes, loss == "log_loss" and k > 1)
 
 
@@ -258,8 +258,9 @@ def _check_codes(y: np.ndarray, k: int, name: str) -> None:
 
 
 def _check_range(y: np.ndarray, low: float, high: float, rule: str) -> None:
-    if y.min() >= low and y.max() <= high:
+    if y.dtype.kind in "ub" and high == math.inf or low <= y.min() and y.max() <= min(high, np.finfo(np.float64).max):
         return
+    check_finite(y, rule.split()[0])
     row = np.argmax((y < low) | (y > high))
     raise ValueError(f"{rule}, found {y.reshape(-1)[row]} at row {int(row // (y.size // y.shape[0]))}")
 
@@ -491,7 +492,7 @@ def gradient_descent(
         The error left the finite range or grew without bound. Names epoch, error and a rate that would work.
     ValueError, TypeError
         As `error_and_gradient`; parameters out of range.
-    RuntimeError
+    TypeError
         The callback returned something else than a bool or None.
 
     Warns
@@ -509,8 +510,10 @@ def gradient_descent(
     """
     solver = _choice(solver, "solver", _core.SOLVERS)
     loss = _choice(loss, "loss", LOSSES)
-    if solver == "auto" and loss == "perceptron":
-        solver = "sgd"  # w = 0 minimises the perceptron's error, but separates nothing: its rule is the thing, not its optimum
+    if loss == "perceptron":  # w = 0 minimises its error but separates nothing: its rule is the thing, not its optimum
+        solver = "sgd" if solver == "auto" else solver
+        if learning_rate == "auto" and solver == "gd":
+            learning_rate, eta0 = "constant", 1.0  # any rate gives the same decisions
     l2, l1 = _penalties(alpha, l1_ratio)
     settings = _settings(
         solver, learning_rate, eta0, power_t, momentum, nesterovs_momentum, beta_1, beta_2, batch_size, shuffle, average,

@@ -228,10 +228,11 @@ def atomic_file(path):
     Examples
     --------
     >>> import os, tempfile
+    >>> from pathlib import Path
     >>> path = os.path.join(tempfile.mkdtemp(), "answer.txt")
     >>> with atomic_file(path) as file:
     ...     _ = file.write(b"42")
-    >>> open(path).read()
+    >>> Path(path).read_text()
     '42'
     """
     path = os.path.realpath(path)  # replace the file that a link points to, not the link

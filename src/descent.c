@@ -426,6 +426,14 @@ static gd_status conclude(gd_run *run) {
     return status;
 }
 
+/* No step could be taken: the start is the one epoch that there is. */
+static gd_status record_start(gd_run *run) {
+    double error;
+    int stop = 1;
+    gd_status status = evaluate(run, &error, run->gradient);
+    return status ? status : gd_run_record(run, run->state->weights, error, gd_norm(run->size, run->gradient), run->state->eta, &stop);
+}
+
 gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
                      const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state, gd_report *report) {
     gd_run run = {.settings = settings, .on_epoch = on_epoch, .context = hooks ? hooks->context : NULL, .state = state,
@@ -433,6 +441,13 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     unsigned long fp = gd_fp_enter();
     memset(report, 0, sizeof *report);
     report->suboptimality = report->best_validation = NAN;
+    int separate = settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax &&
+                   problem->loss != gd_loss_squared_error && !validation && !on_epoch && !settings->keep_path;
+    if (separate) {
+        gd_status each = gd_descend_outputs(problem, settings, hooks, state, report);
+        gd_fp_restore(fp);
+        return each;
+    }
     run.size = state->size;
     run.n_coef = problem->n_outputs * problem->X.n_cols;
     gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
@@ -447,6 +462,7 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
         memcpy(run.best, state->weights, sizeof *room * (size_t)run.size);
         if (settings->keep_path) status = gd_run_keep(&run, state->weights);
         if (!status) status = settings->solver == GD_SOLVER_AUTO ? gd_newton(&run) : descend_rule(&run);
+        if (!status && report->n_iter == 0) status = record_start(&run);
         if (!status) status = conclude(&run);
         report->n_passes = (int64_t)(run.engine.rows_read / (double)problem->n + 0.5);
         report->missing_threads = run.engine.missing_threads + run.validation.missing_threads;

@@ -126,9 +126,9 @@ gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_thr
     engine->kernels = gd_kernels_now();
     engine->hooks = hooks;
     plan_pass(engine);
-    /* below about 2^18 multiplications a thread costs more than it brings */
+    /* below about 2^20 multiplications a thread costs more than it brings */
     double work = (double)problem->n * (double)(engine->pass.d + 16) * (double)engine->pass.k_pad;
-    engine->n_threads = (int)gd_max(1, gd_min(n_threads, (int64_t)fmin(work / 262144.0, 1024.0)));
+    engine->n_threads = (int)gd_max(1, gd_min(n_threads, (int64_t)fmin(work / 1048576.0, 1024.0)));
     plan_chunks(engine);
     gd_cutter cutter = {NULL, 0};
     cut_all(engine, &cutter);

@@ -53,7 +53,7 @@ typedef struct gd_matrix {
 /* How y is to be read. */
 typedef enum gd_target {
     GD_VALUES, /* y (n, k): the values themselves */
-    GD_CODES   /* y (n, 1): class codes 0 ... k-1; output j sees "is it j": 1 or 0, for margin losses +1 or -1 */
+    GD_CODES   /* y (n, 1): class codes; output j sees "is it first_code + j": 1 or 0, for margin losses +1 or -1 */
 } gd_target;
 
 /* Everything the error is made of. rows, if set, lists the n rows of X, y, weight and offset that count. */
@@ -67,6 +67,7 @@ typedef struct gd_problem {
     int64_t n_outputs;    /* k >= 1 */
     int32_t loss;         /* gd_loss */
     int32_t target;       /* gd_target */
+    int32_t first_code;   /* of output 0, see gd_target; 0 for all classes, 1 for k = 1 and codes 0 and 1 */
     int32_t softmax;      /* 1: one distribution over the k outputs (log_loss), 0: independent outputs */
     int32_t fit_intercept;
     double weight_mean;   /* mean of s over the rows that count, which mini-batches divide by; 0 means 1 */

@@ -36,12 +36,12 @@ GD_INLINE gd_point GD_NAME(absolute_error)(double z, double y, double a, double 
     return (gd_point){over.error + under.error, over.slope - under.slope, over.curvature + under.curvature};
 }
 
-/* a = epsilon: quadratic up to there, linear beyond. */
+/* a = epsilon: quadratic up to there, linear beyond with slope a. A larger mu widens the bend and keeps the slope. */
 GD_INLINE gd_point GD_NAME(huber)(double z, double y, double a, double mu) {
-    (void)mu;
-    double r = z - y, size = fabs(r), inside = 0.5 * r * r, outside = a * (size - 0.5 * a), edge = a * GD_NAME(sign)(r);
-    int in = size <= a;
-    return (gd_point){in ? inside : outside, in ? r : edge, in ? 1.0 : 0.0};
+    double r = z - y, size = fabs(r), width = mu > a ? mu : a, bend = width > a ? a / width : 1.0;
+    double inside = 0.5 * bend * r * r, outside = a * (size - 0.5 * width), edge = a * GD_NAME(sign)(r);
+    int in = size <= width;
+    return (gd_point){in ? inside : outside, in ? bend * r : edge, in ? bend : 0.0};
 }
 
 /* a = level q: q (y - z) above, (1 - q) (z - y) below. */

@@ -65,7 +65,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     metric->keep_model = problem->l1 > 0.0 && !diagonal;
     /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
     int alike = k == 1 || problem->loss == gd_loss_squared_error;
-    int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 4e9;
+    int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 1e9;
     metric->n_factors = alike || dear ? 1 : k;
     int64_t f = metric->n_factors, threads = metric->engine.n_threads, room = (2 * GD_GRAM_ROWS + PANEL) * p_pad;
     double *at = metric->arena = gd_alloc(f * matrix * (metric->keep_model ? 2 : 1) + 2 * d + 2 * f * sample.n + p + threads * room, 8);
@@ -176,9 +176,11 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
     return GD_OK;
 }
 
-/* Divide by sum s, add the penalty and a trace of damping (1e-10 of each diagonal element, more where a column has no
- * curvature at all) that makes singular problems solvable and leaves regular ones alone. */
+/* Divide by sum s, add the penalty and a trace of damping that makes singular problems solvable and leaves regular ones alone:
+ * 1e-10 of each diagonal element, 1e-7 with fewer rows than columns, where it alone decides among the solutions and rounding
+ * must not; more where a column has no curvature at all. */
 static void complete(gd_metric *metric, double *H, double weight_sum) {
+    double damping = gd_metric_bent_rows(metric) < metric->p ? 1e-7 : 1e-10;
     int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
     double l2 = metric->engine.problem.l2, top = 0.0;
     if (metric->diagonal)
@@ -190,7 +192,7 @@ static void complete(gd_metric *metric, double *H, double weight_sum) {
     if (top == 0.0) top = 1.0;
     for (int64_t j = 0; j < p; j++) {
         double *diagonal = &H[j * step];
-        *diagonal = fmax(*diagonal * (1.0 + 1e-10), 1e-14 * top);
+        *diagonal = fmax(*diagonal * (1.0 + damping), 1e-14 * top);
         metric->least[j] = 1e-12 * *diagonal;
     }
     if (metric->diagonal) return;
@@ -206,9 +208,9 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     gd_engine_set_weights(engine, weights);
     gd_parallel((n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, curvature_task, metric, engine->n_threads);
     if (engine->interrupted) return GD_INTERRUPTED;
-    bend_if_flat(metric);
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
+    bend_if_flat(metric);
     gd_status status = GD_OK;
     if (engine->problem.weight.data)
         status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
@@ -225,6 +227,12 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     }
     metric->built = !status;
     return status;
+}
+
+int64_t gd_metric_bent_rows(const gd_metric *metric) {
+    int64_t rows = 0;
+    for (int64_t i = 0; i < metric->n_factors * metric->engine.problem.n; i++) rows += metric->h_built[i] > 0.0;
+    return rows / metric->n_factors;
 }
 
 /* ---- using it ------------------------------------------------------------------------------------------------------ */

@@ -32,6 +32,9 @@ void gd_metric_free(gd_metric *metric);
 /* Build at these weights (gd_run layout), unless the curvature has moved by less than `unless_moved` of itself since. */
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved);
 
+/* How many rows (over all outputs) had any curvature when the metric was built. */
+int64_t gd_metric_bent_rows(const gd_metric *metric);
+
 /* out = M^-1 in, both (size). */
 void gd_metric_solve(const gd_metric *metric, const double *in, double *out);
 

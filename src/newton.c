@@ -14,7 +14,7 @@
 #include "metric.h"
 #include "updates.h"
 
-enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048 };
+enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048, WINDOW = 4 };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
     int count;
@@ -33,6 +33,8 @@ typedef struct gd_newton_work {
     double first_error;               /* |E| at the start: the scale of rounding errors */
     double decrement;                 /* estimate of E - E* */
     double slope;                     /* of E (with L1: of its model) along the step */
+    int rescale;                      /* the metric is only proportional to the curvature: diagonal, or shared by outputs */
+    int trust_metric;                 /* it is that of all rows, here and now, and full steps succeed: no memory needed */
     int precise_enough;               /* no further progress is possible in this arithmetic */
 } gd_newton_work;
 
@@ -47,13 +49,23 @@ static gd_status evaluate(gd_newton_work *work, gd_engine *engine, const double 
     return GD_OK;
 }
 
-/* Record an accepted point: work->weights and full_gradient are its own. */
+/* Record an accepted point: work->weights and full_gradient are its own. With rounded kinks the error recorded is the true
+ * one all the same, at the price of a pass. */
 static gd_status record(gd_newton_work *work, double eta, int *stop) {
-    double ignored = 0.0;
+    double ignored = 0.0, error = work->error;
+    gd_problem *problem = &work->run->engine.problem;
+    if (problem->smoothing > 0.0) {
+        double width = problem->smoothing;
+        problem->smoothing = 0.0;
+        gd_status status = gd_engine_evaluate(&work->run->engine, work->weights, &error, NULL);
+        problem->smoothing = width;
+        if (status) return status;
+        gd_add_l1(problem, work->weights, &error, NULL);
+    }
     gd_add_l1(&work->run->engine.problem, work->weights, &ignored, work->full_gradient);
     memcpy(work->run->state->weights, work->weights, sizeof *work->weights * (size_t)work->run->size);
     work->run->state->t++;
-    return gd_run_record(work->run, work->weights, work->error, gd_norm(work->run->size, work->full_gradient), eta, stop);
+    return gd_run_record(work->run, work->weights, error, gd_norm(work->run->size, work->full_gradient), eta, stop);
 }
 
 /* ---- directions ----------------------------------------------------------------------------------------------------- */
@@ -77,7 +89,7 @@ static void remember(gd_newton_work *work) {
 
 /* step = -H gradient by the two-loop recursion. */
 static void quasi_newton_step(gd_newton_work *work) {
-    const gd_pairs *pairs = &work->pairs;
+    const gd_pairs none = {0}, *pairs = work->trust_metric ? &none : &work->pairs;
     int64_t size = work->metric->size;
     double *q = work->room, *r = work->step, a[MEMORY];
     memcpy(q, work->gradient, sizeof *q * (size_t)size);
@@ -86,7 +98,7 @@ static void quasi_newton_step(gd_newton_work *work) {
         for (int64_t j = 0; j < size; j++) q[j] -= a[i] * pairs->y[i][j];
     }
     gd_metric_solve(work->metric, q, r);
-    if (work->metric->diagonal && pairs->count) { /* a diagonal ignores correlations: rescale it by the last step */
+    if (work->rescale && pairs->count) { /* the metric leaves something out: let the last step set its size */
         const double *s = pairs->s[pairs->count - 1], *y = pairs->y[pairs->count - 1];
         gd_metric_solve(work->metric, y, work->target);
         double scale = gd_dot(size, s, y) / gd_dot(size, y, work->target);
@@ -99,7 +111,7 @@ static void quasi_newton_step(gd_newton_work *work) {
     for (int64_t j = 0; j < size; j++) r[j] = -r[j], work->target[j] = work->v[j] + r[j];
     work->slope = gd_dot(size, work->gradient, r);
     work->decrement = -0.5 * work->slope;
-    if (work->metric->diagonal || !pairs->count) return;
+    if (work->rescale || !pairs->count) return;
     gd_metric_solve(work->metric, work->gradient, q); /* a memory from across a kink makes light of what is left */
     work->decrement = fmax(work->decrement, 0.5 * gd_dot(size, work->gradient, q));
 }
@@ -193,15 +205,27 @@ static void accept(gd_newton_work *work) {
     work->new_v = v, work->new_gradient = gradient;
 }
 
+/* What is still to be gained if the gains of the last few steps go on shrinking as they did (Aitken), from the errors of the last
+ * 2 WINDOW steps. Where the metric is only proportional to the curvature, the decrement alone would promise too much. */
+static double still_to_gain(const double *errors, int64_t step) {
+    if (step < 2 * WINDOW) return INFINITY;
+    double now = errors[step % (2 * WINDOW + 1)], middle = errors[(step - WINDOW) % (2 * WINDOW + 1)];
+    double then = errors[(step - 2 * WINDOW) % (2 * WINDOW + 1)], gained = middle - now, factor = gained / (then - middle);
+    return factor < 1.0 ? fmax(gained * factor / (1.0 - factor), 0.0) : INFINITY;
+}
+
 /* Descend E over the engine's rows from work->v until the decrement is within tol of E. recording: these are the caller's
  * epochs, else a warm-up on the sample. *stop: converged or ended by the caller; 0: out of steps. */
 static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, int64_t max_steps, int recording, int *stop) {
     int constant = engine->problem.loss == gd_loss_squared_error, refreshed = 1, stalled = 0;
-    double t = 1.0, least = INFINITY;
+    const gd_problem *of_metric = &work->metric->engine.problem;
+    int exact = !work->metric->rows && !work->rescale && !of_metric->softmax && of_metric->smoothing == engine->problem.smoothing;
+    double t = 1.0, least = INFINITY, errors[2 * WINDOW + 1];
     work->pairs.count = 0;
     work->precise_enough = 0;
     for (int64_t step = 0; step < max_steps;) {
         double before = work->decrement;
+        work->trust_metric = exact && refreshed && t == 1.0;
         find_step(work);
         if (!(work->decrement >= 0.0) || !(work->slope <= 0.0)) { /* a stale memory: back to the metric alone */
             work->pairs.count = 0;
@@ -209,14 +233,17 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
         }
         if (!constant && !refreshed && (t < 1.0 || work->decrement > 0.1 * before)) {
             gd_metric_to_weights(work->metric, work->v, work->weights);
-            gd_status status = gd_metric_build(work->metric, work->weights, 0.1);
+            gd_status status = gd_metric_build(work->metric, work->weights, exact ? 0.0 : 0.1);
             if (status) return status;
             refreshed = 1;
+            work->trust_metric = exact && t == 1.0;
             find_step(work);
         }
+        errors[step % (2 * WINDOW + 1)] = work->error;
+        if (work->rescale) work->decrement = fmax(work->decrement, still_to_gain(errors, step));
         stalled = work->decrement < 0.5 * least ? 0 : stalled + 1;
         least = fmin(least, work->decrement);
-        double floor = fmax(4e-16 * fabs(work->error), 1e-14 * work->first_error); /* of rounding; E* may be 0 */
+        double floor = (constant ? 1e-20 : 1e-14) * work->first_error; /* E* may be 0 */
         if (work->decrement <= fmax(tol * fabs(work->error), tol >= 0.0 ? floor : 0.0) || work->decrement == 0.0) {
             *stop = 1;
             return GD_OK;
@@ -252,6 +279,7 @@ static gd_status start_biases(gd_newton_work *work) {
     double *weights = work->run->state->weights, error;
     if (!problem->fit_intercept || gd_norm(size, weights) != 0.0) return GD_OK;
     gd_status status = gd_engine_evaluate(engine, weights, &error, work->full_gradient);
+    if (!status && isfinite(error)) work->first_error = fabs(error); /* the scale of E, which the biases may all but remove */
     for (int64_t c = 0; !status && c < problem->n_outputs; c++) {
         double g = work->full_gradient[n_coef + c], *b = &weights[n_coef + c], share;
         if (!isfinite(g)) continue;
@@ -273,6 +301,7 @@ static gd_status start_biases(gd_newton_work *work) {
  * building it costs less than a few passes; all rows (0) where that is not much more, or where only the rows near a kink bend. */
 static int64_t metric_rows(const gd_problem *problem, int smooth) {
     int64_t n = problem->n, p = problem->X.n_cols + 1;
+    smooth = smooth && problem->loss != gd_loss_huber;
     if (problem->loss == gd_loss_squared_error && p <= 128) return 0;
     int64_t m = gd_max(gd_max(5 * p, 4096), gd_min(20000, 4 * n / p));
     return !smooth || m >= n / 4 ? 0 : m;
@@ -299,7 +328,7 @@ static gd_status warm_up(gd_newton_work *work) {
     gd_status status = evaluate(work, sample, work->v, &work->error, work->gradient);
     if (status) return status;
     if (!isfinite(work->error)) return GD_NOT_FINITE;
-    work->first_error = fabs(work->error);
+    work->first_error = fmax(work->first_error, fabs(work->error));
     return minimise(work, sample, tol, MOST_SAMPLE_STEPS, 0, &stop);
 }
 
@@ -318,9 +347,10 @@ static gd_status descend_smooth(gd_newton_work *work) {
     int stop = 0;
     gd_status status = GD_OK;
     gd_metric_from_weights(metric, run->state->weights, work->v);
-    if (metric->rows && !metric->diagonal) status = warm_up(work);
+    int warm = metric->rows && !metric->diagonal && metric->engine.problem.n >= 4 * metric->size; /* else it would overfit */
+    if (warm) status = warm_up(work);
     if (!status) status = evaluate(work, &run->engine, work->v, &work->error, work->gradient);
-    if (!status && metric->rows && !metric->diagonal) { /* was the sample misleading? */
+    if (!status && warm) { /* was the sample misleading? */
         double start_error;
         double *given = run->state->weights;
         if (!(work->error <= work->first_error) || !gd_all_finite(metric->size, work->gradient)) {
@@ -357,15 +387,21 @@ static gd_status descend_smoothed(gd_newton_work *work) {
     gd_status status = evaluate(work, &run->engine, work->v, &exact, work->gradient);
     if (status) return status;
     if (!isfinite(exact)) return GD_NOT_FINITE;
-    work->first_error = fabs(exact);
+    work->first_error = fmax(work->first_error, fabs(exact));
     work->error = exact;
     run->best_monitor = INFINITY;
     if ((status = record(work, 0.0, &ended))) return status;
     width = fmax(exact, 1e-300);
+    double metric_width = width;
     for (int level = 0; level < 30 && !ended && run->report->n_iter < run->settings->max_iter; level++, width *= 0.2) {
         problem->smoothing = of_metric->smoothing = width;
         gd_metric_to_weights(metric, work->v, work->weights);
         if ((status = gd_metric_build(metric, work->weights, 0.0))) return status;
+        if (gd_metric_bent_rows(metric) < 5 * metric->p && metric_width > width) {
+            of_metric->smoothing = metric_width; /* rows near a kink are as dense within any small width, if there are enough */
+            if ((status = gd_metric_build(metric, work->weights, 0.0))) return status;
+        }
+        metric_width = of_metric->smoothing;
         if ((status = evaluate(work, &run->engine, work->v, &work->error, work->gradient))) return status;
         stop = 0;
         status = minimise(work, &run->engine, fmax(0.1 * tol, 1e-3 * width / fmax(work->first_error, 1e-300)),
@@ -379,7 +415,8 @@ static gd_status descend_smoothed(gd_newton_work *work) {
         gap = exact - smoothed + work->decrement;
         double lately = before - exact; /* curvature near kinks is treacherous: two widths must agree */
         before = exact;
-        if ((gap <= tol * fabs(exact) && fabs(lately) <= tol * fabs(exact)) || exact <= 1e-13 * work->first_error) {
+        double enough = tol * fabs(exact) + 1e-10 * work->first_error; /* E* may be 0 */
+        if ((gap <= enough && fabs(lately) <= enough) || exact <= 1e-13 * work->first_error) {
             ended = 1;
             run->report->reason = run->report->reason == GD_STOP_MAX_ITER ? GD_STOP_CONVERGED : run->report->reason;
         }
@@ -401,9 +438,12 @@ gd_status gd_newton(gd_run *run) {
     int64_t rows = wide ? 4096 : metric_rows(problem, smooth);
     int float_lanes = exact && rows == 0 && !run->engine.pass.doubles && problem->n > 20000;
     gd_status status = gd_metric_init(&metric, problem, rows, wide, float_lanes, run->settings->n_threads, run->engine.hooks);
+    work.rescale = wide || (problem->softmax && metric.n_factors == 1);
     if (!status) status = allocate(&work, &arena);
     if (!status) status = start_biases(&work);
     if (!status && smooth) status = gd_metric_build(&metric, run->state->weights, 0.0);
+    if (!status && problem->loss == gd_loss_huber && !metric.rows) /* a bend that few rows reach is a kink */
+        smooth = gd_metric_bent_rows(&metric) >= gd_max(5 * metric.p, problem->n / 10);
     run->report->method = !smooth ? GD_METHOD_SMOOTHED : problem->l1 > 0.0 ? GD_METHOD_PROXIMAL : wide ? GD_METHOD_DIAGONAL
                           : exact && rows == 0 ? GD_METHOD_GRAM : GD_METHOD_NEWTON;
     if (!status) status = smooth ? descend_smooth(&work) : descend_smoothed(&work);

@@ -40,7 +40,9 @@ gd_status gd_column_means(const gd_problem *problem, const gd_hooks *hooks, doub
 /* Rows of a problem, evenly spread: at most `most` of them, ascending. *n gets how many. NULL if out of memory. */
 int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n);
 
-/* solver auto: see newton.c. */
+/* solver auto: see newton.c; for several independent outputs: see outputs.c. */
 gd_status gd_newton(gd_run *run);
+gd_status gd_descend_outputs(const gd_problem *problem, const gd_settings *settings, const gd_hooks *hooks, gd_state *state,
+                             gd_report *report);
 
 #endif

@@ -1,4 +1,4 @@
-"""What tests of bad input, of numerics and of processes share: every way in, and proof that nothing was touched."""
+"""What tests of bad input, numerics and processes share: every way in, and proof that nothing was touched."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from problems import MARGIN_LOSSES
 
 from gdfast import GDClassifier, GDRegressor, error_and_gradient, gradient_descent, scores
 
-__all__ = ["CALLS", "ESTIMATORS", "FITS", "PACKAGE", "both", "data", "run_python", "same_bits", "state", "unchanged"]
+__all__ = ["CALLS", "ESTIMATORS", "FITS", "SOLVERS", "both", "data", "run_python", "same_bits", "state", "targets",
+           "unchanged"]  # fmt: skip
 
-PACKAGE = Path(__file__).resolve().parents[1]
+_HERE = Path(__file__).resolve().parent
 ESTIMATORS = (GDRegressor, GDClassifier)
+SOLVERS = ("auto", "gd", "sgd", "adagrad", "rmsprop", "adam")
 
 
 def data(n=300, d=5, seed=0):
@@ -26,11 +29,16 @@ def data(n=300, d=5, seed=0):
     return X, (X @ np.linspace(1.0, 2.0, d) + rng.normal(size=n) > 0).astype(np.float64)
 
 
+def targets(loss, y):
+    """y of 0 and 1 as what the loss takes."""
+    return 2.0 * y - 1.0 if loss in MARGIN_LOSSES else y + (loss == "gamma")
+
+
 # ---- every way in ------------------------------------------------------------------------------------------------
 
 
 def _evaluate(X, y, **more):
-    return error_and_gradient(X, y, np.linspace(-0.5, 0.5, np.shape(X)[-1]), 0.25, loss="log_loss", **more)
+    return error_and_gradient(X, y, np.linspace(-0.5, 0.5, 5), 0.25, loss="log_loss", **more)
 
 
 def _descend(solver):
@@ -45,21 +53,25 @@ def _descend(solver):
 def _fit(Estimator, solver):
     def fit(X, y, **more):
         model = Estimator(alpha=1e-3, solver=solver, max_iter=4, tol=None, random_state=0).fit(X, y, **more)
-        return model.coef_, model.intercept_, model.loss_curve_, model.predict(X)
+        return model.coef_, model.intercept_, model.loss_curve_, np.asarray(model.predict(X), dtype=np.float64)
 
     return fit
 
 
 FITS = {
     **{f"gradient_descent {solver}": _descend(solver) for solver in ("gd", "auto", "sgd")},
-    **{f"{Estimator.__name__} {solver}": _fit(Estimator, solver) for Estimator in ESTIMATORS for solver in ("auto", "adam")},
+    **{
+        f"{Estimator.__name__} {solver}": _fit(Estimator, solver)
+        for Estimator in ESTIMATORS
+        for solver in ("auto", "adam")
+    },
 }
-"""name -> f(X, y, **more): a tuple of numbers and arrays. `more` may be sample_weight."""
+"""name -> f(X of 5 columns, y, **more): a tuple of numbers and arrays. `more` may be sample_weight."""
 
 CALLS = {
     "error_and_gradient": _evaluate,
     **FITS,
-    "scores": lambda X, y: (scores(X, np.linspace(-0.5, 0.5, np.shape(X)[-1]), 0.25),),
+    "scores": lambda X, y: (scores(X, np.linspace(-0.5, 0.5, 5), 0.25),),
 }
 
 
@@ -106,10 +118,9 @@ def state(model):
 
 def run_python(code, *, timeout=60, **environment):
     """What `code` prints in a fresh interpreter, in which a warning is an error; fails if that ends badly."""
-    paths = os.pathsep.join([str(PACKAGE), str(PACKAGE / "tests"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "faulthandler", "-c", code], capture_output=True, text=True, timeout=timeout,
-        env={**os.environ, "PYTHONPATH": paths, **environment}, check=False,
-    )  # fmt: skip
+    paths = os.pathsep.join([str(_HERE.parent), str(_HERE), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-W", "error", "-X", "faulthandler", "-c", code]
+    environment = {**os.environ, "PYTHONPATH": paths, **environment}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, check=False)
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -44,8 +44,8 @@ def as_matrix(X, name: str = "X") -> np.ndarray:
     return X
 
 
-def as_column(values, n: int, name: str, *, n_columns: int = 1) -> np.ndarray:
-    """Return values as a finite array of shape (n,), or (n, n_columns) if it is two-dimensional.
+def as_column(values, n: int, name: str, *, n_columns: int = 1, finite: bool = True) -> np.ndarray:
+    """Return values as an array of shape (n,), or (n, n_columns) if it is two-dimensional, checked to be finite unless told.
 
     Raises
     ------
@@ -109,7 +109,17 @@ def _as_numbers(values, name: str) -> np.ndarray:
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers, got dtype {array.dtype}: {error}") from error
+        where = _first_bad_column(array)
+        raise ValueError(f"{name} must be an array of numbers, got dtype {array.dtype}{where}: {error}") from error
+
+
+def _first_bad_column(array: np.ndarray) -> str:
+    for j in range(array.shape[1] if array.ndim == 2 else 0):
+        try:
+            array[:, j].astype(np.float64)
+        except (TypeError, ValueError):
+            return f" (first in column {j})"
+    return ""
 
 
 def _warn_of_rounding(array: np.ndarray, name: str) -> None:

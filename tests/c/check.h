@@ -5,6 +5,14 @@
 /* CHECK(x == y, "case %d", i): if it fails, the line, the condition and the case are printed, and the run goes on. */
 #define CHECK(condition, ...) check_that((condition) ? 1 : 0, __FILE__, __LINE__, #condition, __VA_ARGS__)
 
+/* Some tests are too slow under a sanitizer, or beyond it. */
+#ifndef UNDER_ASAN
+#define UNDER_ASAN 0
+#endif
+#ifndef UNDER_TSAN
+#define UNDER_TSAN 0
+#endif
+
 #if defined(__GNUC__)
 __attribute__((format(printf, 5, 6)))
 #endif

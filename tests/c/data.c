@@ -173,7 +173,8 @@ data data_make(const recipe *r) {
     }
     pool_seal(&c.memory);
     problem->n = n, problem->n_outputs = k;
-    problem->loss = r->loss, problem->softmax = r->softmax, problem->target = r->codes ? GD_CODES : GD_VALUES;
+    problem->loss = r->loss, problem->softmax = r->softmax;
+    problem->target = r->codes ? GD_CODES : GD_VALUES, problem->first_code = k > 1 ? 0 : 1;
     problem->fit_intercept = 1, problem->loss_param = loss_param(r->loss);
     problem->l2 = r->l2, problem->l1 = r->l1;
     problem->rows = r->subset ? rows : NULL;

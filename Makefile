@@ -1,0 +1,79 @@
+# One line each: `make help`. Needs python3, make and a C compiler; everything else goes into .venv.
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# What the extension is made of: a change in any of them rebuilds it.
+ENGINE = setup.py pyproject.toml gdfast/_core.pyx gdfast/_core.pxd $(wildcard src/*.c src/*.h src/*.inc)
+
+WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wundef -Wvla -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
+# Two that cppcheck cannot follow: a chunk has at least one block; entries of a[] are written before they are read.
+CPPCHECK = cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability,performance \
+    --suppress=missingIncludeSystem --suppress=nullPointer:src/engine.c --suppress=uninitvar:src/newton.c
+
+.PHONY: help demo test test-c test-slow benchmark lint sanitize wheel clean
+
+help:
+	@echo "make demo       build, train on real data by command and in Python, compare, draw (files in demo/)"
+	@echo "make test       C tests, then the Python suite without the slow tests"
+	@echo "make test-c     the C tests alone"
+	@echo "make test-slow  the slow tests of both"
+	@echo "make benchmark  measure beside other libraries, write docs/benchmarks.md"
+	@echo "make lint       ruff, cython-lint, mypy, compiler warnings, cppcheck if it is installed"
+	@echo "make sanitize   the C tests under ASan, UBSan and, where it runs, TSan"
+	@echo "make wheel      build a wheel, install it elsewhere, check it"
+	@echo "make clean      remove all that the others made"
+
+demo: $(VENV)/users
+	$(BIN)/python examples/demo.py
+
+test: test-c $(VENV)/developers
+	$(BIN)/python -m pytest -m "not slow"
+
+test-c:
+	$(MAKE) -C tests/c
+
+test-slow: $(VENV)/developers
+	$(MAKE) -C tests/c GROUPS_TO_RUN=big
+	$(BIN)/python -m pytest -m slow --timeout 1800
+
+benchmark: $(VENV)/developers
+	$(BIN)/python -m benchmarks
+
+lint: $(VENV)/developers
+	$(BIN)/ruff check .
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint gdfast/_core.pyx gdfast/_core.pxd
+	$(BIN)/mypy gdfast
+	$(BIN)/python -m mypy.stubtest --ignore-disjoint-bases gdfast._core
+	for file in src/*.c; do $(CC) -std=c11 -D_GNU_SOURCE -O1 $(WARNINGS) -Werror -c $$file -o /dev/null || exit 1; done
+	if command -v cppcheck; then $(CPPCHECK) -I src src; else echo "cppcheck is not installed: skipped"; fi
+
+sanitize:
+	$(MAKE) -C tests/c VARIANT=asan
+	if echo 'int main(void) { return 0; }' | $(CC) -fsanitize=thread -x c - -o build/tsan_probe && build/tsan_probe; \
+	    then $(MAKE) -C tests/c VARIANT=tsan GROUPS_TO_RUN=threads; else echo "TSan does not run here: skipped"; fi
+
+wheel: | $(BIN)/python
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/*.whl
+	cd / && "$(abspath build/wheel/venv/bin/python)" "$(abspath tests/check_wheel.py)"
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info gdfast/*.so
+	rm -rf .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -r {} +
+
+# The two stamps: the package with its extras, installed in place. Developers have what users have.
+$(VENV)/users: $(ENGINE) | $(BIN)/python
+	$(PIP) --editable '.[all]'
+	touch $@
+
+$(VENV)/developers: $(ENGINE) | $(BIN)/python
+	$(PIP) --editable '.[test,lint]'
+	touch $(VENV)/users $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,93 @@
+"""Types of the binding; see _core.pyx for what each function does."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_Array = npt.NDArray[Any]
+_Doubles = npt.NDArray[np.float64]
+
+SOLVERS: tuple[str, ...]
+SCHEDULES: tuple[str, ...]
+REASONS: tuple[str, ...]
+METHODS: tuple[str, ...]
+LOSSES: tuple[str, ...]
+MARGIN_LOSSES: tuple[str, ...]
+SMOOTH_LOSSES: tuple[str, ...]
+STORED_TYPES: frozenset[str]
+
+def available_isas() -> tuple[str, ...]: ...
+def isa() -> str: ...
+
+class Problem:
+    X: _Array
+    y: _Array
+    weight: _Array | None
+    offset: _Array | None
+    rows: npt.NDArray[np.int64] | None
+    d: int
+    k: int
+    def __init__(
+        self,
+        X: _Array,
+        y: _Array,
+        *,
+        loss: str,
+        n_outputs: int = 1,
+        weight: _Array | None = None,
+        offset: _Array | None = None,
+        rows: npt.ArrayLike | None = None,
+        codes: bool = False,
+        softmax: bool = False,
+        param: float = 0.0,
+        l2: float = 0.0,
+        l1: float = 0.0,
+        fit_intercept: bool = True,
+        weight_mean: float = 1.0,
+        smoothing: float = 0.0,
+        double_lanes: bool = False,
+    ) -> None: ...
+
+def error_and_gradient(
+    problem: Problem, coef: _Doubles, intercept: _Doubles, n_threads: int = 1
+) -> tuple[float, _Doubles, _Doubles]: ...
+def scores(problem: Problem, coef: _Doubles, intercept: _Doubles, out: _Array, n_threads: int = 1) -> None: ...
+def find_not_finite(X: _Array, rows: npt.ArrayLike | None = None) -> tuple[int, int] | None: ...
+def descend(
+    problem: Problem,
+    validation: Problem | None,
+    weights: _Doubles,
+    *,
+    solver: str,
+    learning_rate: str,
+    eta0: float,
+    power_t: float,
+    momentum: float,
+    nesterov: bool,
+    beta_1: float,
+    beta_2: float,
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+    max_iter: int,
+    tol: float,
+    n_iter_no_change: int,
+    average: int,
+    n_threads: int,
+    keep_path: int,
+    callback: Callable[[int, float, float, float, float, _Doubles], object] | None = None,
+) -> tuple[str, _Doubles, dict[str, Any]]: ...
+def pointwise(
+    loss: str,
+    z: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    param: float = 0.0,
+    smoothing: float = 0.0,
+    isa: str | None = None,
+) -> tuple[_Doubles, _Doubles, _Doubles]: ...
+def pointwise_softmax(
+    Z: npt.ArrayLike, Y: npt.ArrayLike, *, isa: str | None = None
+) -> tuple[_Doubles, _Doubles]: ...
