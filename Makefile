@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What the extension is made of: a change in any of them rebuilds it.
 ENGINE = setup.py pyproject.toml gdfast/_core.pyx gdfast/_core.pxd $(wildcard src/*.c src/*.h src/*.inc)
 
-WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wundef -Wvla -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
+WARNINGS = -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvla -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
 # Two that cppcheck cannot follow: a chunk has at least one block; entries of a[] are written before they are read.
 CPPCHECK = cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability,performance \
     --suppress=missingIncludeSystem --suppress=nullPointer:src/engine.c --suppress=uninitvar:src/newton.c
@@ -45,7 +45,7 @@ lint: $(VENV)/developers
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint gdfast/_core.pyx gdfast/_core.pxd
 	$(BIN)/mypy gdfast
-	$(BIN)/python -m mypy.stubtest --ignore-disjoint-bases gdfast._core
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-disjoint-bases gdfast._core
 	for file in src/*.c; do $(CC) -std=c11 -D_GNU_SOURCE -O1 $(WARNINGS) -Werror -c $$file -o /dev/null || exit 1; done
 	if command -v cppcheck; then $(CPPCHECK) -I src src; else echo "cppcheck is not installed: skipped"; fi
 

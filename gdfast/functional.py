@@ -534,9 +534,7 @@ def gradient_descent(
     weight, shift = _weights_column(sample_weight, n), _offset(offset, n, targets.k)
     rows = _row_numbers(rows, n, "rows", weight)
     settings["batch_size"] = min(settings["batch_size"], n if rows is None else len(rows))
-    problem = _core.Problem(
-        X, targets.y, codes=targets.codes, weight=weight, offset=shift, rows=rows, weight_mean=_mean(weight, rows), **common
-    )
+    problem = _core.Problem(X, targets.y, codes=targets.codes, weight=weight, offset=shift, rows=rows, **common)
     validation = None
     if rows_val is not None:
         rows_val = _row_numbers(rows_val, n, "rows_val", weight)
@@ -550,6 +548,8 @@ def gradient_descent(
     status, weights, report = _core.descend(problem, validation, start, callback=hook, **settings)
     if status == "not_finite":
         check_finite(X, "X", rows)
+        if validation is not None:
+            check_finite(validation.X, "X" if validation.X is X else "X_val", rows_val)
         raise DivergenceError(_overflow_message(X, targets.y, rows))
     if status == "diverged":
         check_finite(X, "X", rows)
@@ -601,12 +601,6 @@ def _row_numbers(rows: Any, n: int, name: str, weight: np.ndarray | None) -> np.
     return rows.astype(np.int64, copy=False)
 
 
-def _mean(weight: np.ndarray | None, rows: np.ndarray | None) -> float:
-    if weight is None:
-        return 1.0
-    return float((weight if rows is None else weight[rows]).mean(dtype=np.float64))
-
-
 def _validation(X_val, y_val, sample_weight_val, offset_val, d, targets: _Targets, common) -> _core.Problem:
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together, got only one of them")
@@ -615,7 +609,6 @@ def _validation(X_val, y_val, sample_weight_val, offset_val, d, targets: _Target
     if X_val.shape[1] != d:
         raise ValueError(f"X_val must have the {d} features of X, got {X_val.shape[1]}")
     held_out = _targets(y_val, n, common["loss"], targets.k, "y_val")
-    check_finite(X_val, "X_val")
     return _core.Problem(
         X_val, held_out.y, codes=held_out.codes, weight=_weights_column(sample_weight_val, n, "sample_weight_val"),
         offset=_offset(offset_val, n, targets.k, "offset_val"), **common,

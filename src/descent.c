@@ -348,7 +348,7 @@ static void close_epoch(gd_run *run, const gd_epoch_sums *sums, const gd_trial *
     const double *weights = gd_run_weights(run);
     for (int64_t j = 0; j < run->size; j++) room[j] = run->state->weights[j] - good->weights[j];
     *norm = sums->eta > 0.0 ? gd_norm(run->size, room) / sums->eta : 0.0;
-    *error += 0.5 * problem->l2 * gd_dot(run->n_coef, weights, weights);
+    *error += gd_l2_penalty(problem, weights);
     gd_add_l1(problem, weights, error, NULL);
     run->state->epoch++;
 }
@@ -378,6 +378,7 @@ static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, 
         refused = 0;
         before = error;
         close_epoch(run, &sums, good, room, &error, &norm);
+        if (!isfinite(error)) return diverged(run, error);
         status = gd_run_record(run, gd_run_weights(run), error, norm, sums.updates ? sums.eta / (double)sums.updates : 0.0, &stop);
         if (status) return status;
         if (!stop && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change) {
@@ -403,6 +404,8 @@ static gd_status descend_rule(gd_run *run) {
     gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
     gd_rates rates = {0};
     run->report->method = GD_METHOD_RULE;
+    if (!status && !full && run->engine.problem.weight.data)
+        status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {
         gd_trial good = {NAN, 0, 0, room, room + size, room + 2 * size, room + 3 * size, room + 4 * size};
@@ -423,7 +426,7 @@ static gd_status conclude(gd_run *run) {
     else if (gd_run_weights(run) != state->weights) memcpy(state->weights, state->mean, bytes);
     gd_status status = gd_engine_evaluate(&run->engine, state->weights, &run->report->error, NULL);
     if (!status) gd_add_l1(&run->engine.problem, state->weights, &run->report->error, NULL);
-    return status;
+    return status || isfinite(run->report->error) ? status : diverged(run, run->report->error);
 }
 
 /* No step could be taken: the start is the one epoch that there is. */

@@ -93,6 +93,7 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
         s.s = cut(cutter, GD_BLOCK_ROWS, 8);
         s.e = cut(cutter, GD_BLOCK_ROWS, 8);
         s.room = cut(cutter, GD_BLOCK_ROWS, 8);
+        s.probe = cut(cutter, GD_BLOCK_ROWS, 8);
         s.slopes = cut(cutter, GD_BLOCK_ROWS, 8);
         if (engine->scratch) engine->scratch[t] = s;
     }
@@ -270,13 +271,18 @@ static void finish(const gd_engine *engine, const double *weights, double total,
 
 static double mean_error(const gd_engine *engine) { return engine->total[1] > 0.0 ? engine->total[0] / engine->total[1] : 0.0; }
 
+double gd_l2_penalty(const gd_problem *problem, const double *weights) {
+    double norm = 0.0;
+    if (problem->l2 == 0.0) return 0.0; /* times an infinite norm it would be NaN */
+    for (int64_t j = 0; j < problem->n_outputs * problem->X.n_cols; j++) norm += weights[j] * weights[j];
+    return 0.5 * problem->l2 * norm;
+}
+
 gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *error, double *gradient) {
     gd_engine_set_weights(engine, weights);
     gd_status status = sum_rows(engine, 0, engine->problem.n);
     if (status) return status;
-    double norm = 0.0;
-    for (int64_t j = 0; j < engine->pass.k * engine->pass.d; j++) norm += weights[j] * weights[j];
-    *error = mean_error(engine) + 0.5 * engine->problem.l2 * norm;
+    *error = mean_error(engine) + gd_l2_penalty(&engine->problem, weights);
     if (gradient) finish(engine, weights, engine->total[1] > 0.0 ? engine->total[1] : INFINITY, gradient);
     return GD_OK;
 }

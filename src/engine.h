@@ -45,6 +45,9 @@ gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t known,
 /* k == 1: one update per row over the same rows, see gd_kernels.steps. */
 gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count, gd_steps *steps);
 
+/* l2 / 2 ||w||^2 */
+double gd_l2_penalty(const gd_problem *problem, const double *weights);
+
 /* gradient (k*d + k) of E with l1: the subgradient of least norm. */
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient);
 

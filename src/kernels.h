@@ -34,7 +34,7 @@ typedef struct gd_scratch {
     void *gradient;  /* (d, k_pad) real, one extra row for the bias when k > 1; (d, lanes) when by_rows */
     void *Z, *R;     /* (tile_rows, k_pad) real */
     double *z, *y, *r, *offset; /* (k, tile_rows); offset at least (1, GD_BLOCK_ROWS) */
-    double *s, *e, *room;       /* (GD_BLOCK_ROWS) */
+    double *s, *e, *room, *probe; /* (GD_BLOCK_ROWS) */
     double *slopes;             /* (GD_BLOCK_ROWS) k == 1: dE/dz of the whole block */
 } gd_scratch;
 
@@ -59,7 +59,7 @@ typedef struct gd_kernels {
     void (*block[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *out);
     /* z (count, k) of the same rows, row-major. */
     void (*scores[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *z);
-    /* h (count) = s_i d2 loss_i / dz2 of one output at each row. */
+    /* h (count) = s_i d2 loss_i / dz2 of one output at each row; output -1: the mean over all outputs. */
     void (*curvature[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, int64_t output,
                          double *h);
     /* H[j, l] += sum_i h_i u_ij u_il for j0 <= j < j1 and l >= j0 / lanes * lanes. H (p, p_pad) double;

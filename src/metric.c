@@ -103,11 +103,7 @@ static void curvature_task(void *context, int64_t block, int worker) {
                                                              metric->h + c * n + first);
         return;
     }
-    double one[GD_BLOCK_ROWS], *mean = metric->h + first; /* shared: the mean over the outputs */
-    for (int64_t c = 0; c < metric->k; c++) {
-        engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, c, one);
-        for (int64_t i = 0; i < count; i++) mean[i] = (c ? mean[i] : 0.0) + one[i] / (double)metric->k;
-    }
+    engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, -1, metric->h + first);
 }
 
 static double moved(const gd_metric *metric) {

@@ -66,6 +66,7 @@ gd_status gd_run_record(gd_run *run, const double *weights, double error, double
         if (!status) gd_add_l1(&run->validation.problem, weights, &validation_error, NULL);
     }
     if (!status) status = curve_add(&report->loss, 1, &error);
+    if (!status && run->validation.arena && !isfinite(validation_error)) status = GD_NOT_FINITE;
     if (!status && run->validation.arena) status = curve_add(&report->validation, 1, &validation_error);
     if (!status) status = curve_add(&report->gradient_norm, 1, &gradient_norm);
     if (!status) status = curve_add(&report->eta, 1, &eta);
@@ -127,6 +128,12 @@ gd_status gd_column_means(const gd_problem *problem, const gd_hooks *hooks, doub
     gd_engine_free(&engine);
     gd_release(weights);
     return status;
+}
+
+gd_status gd_weight_mean(const gd_problem *problem, const gd_hooks *hooks, double *mean) {
+    gd_problem of_weights = *problem;
+    of_weights.X = problem->weight, of_weights.weight.data = NULL, of_weights.double_lanes = 1;
+    return gd_column_means(&of_weights, hooks, mean);
 }
 
 /* Power iteration on v -> X'S X v / sum s, run as passes of squared error with y = 0 over up to 4096 rows. The loss's own

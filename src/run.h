@@ -37,6 +37,9 @@ gd_status gd_run_curvature(gd_run *run, double *largest);
 /* means (d) = sum s x / sum s, as a pass: the gradient of squared error at w = 0 where y = -1 everywhere. */
 gd_status gd_column_means(const gd_problem *problem, const gd_hooks *hooks, double *means);
 
+/* sum s / n over the rows that count. */
+gd_status gd_weight_mean(const gd_problem *problem, const gd_hooks *hooks, double *mean);
+
 /* Rows of a problem, evenly spread: at most `most` of them, ascending. *n gets how many. NULL if out of memory. */
 int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n);
 

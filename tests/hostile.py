@@ -14,8 +14,10 @@ from problems import MARGIN_LOSSES
 
 from gdfast import GDClassifier, GDRegressor, error_and_gradient, gradient_descent, scores
 
-__all__ = ["CALLS", "ESTIMATORS", "FITS", "SOLVERS", "both", "data", "run_python", "same_bits", "state", "targets",
-           "unchanged"]  # fmt: skip
+__all__ = [
+    "CALLS", "ESTIMATORS", "FITS", "SOLVERS", "both", "data", "fit_by_name", "run_python", "same_bits", "state",
+    "targets", "unchanged",
+]  # fmt: skip
 
 _HERE = Path(__file__).resolve().parent
 ESTIMATORS = (GDRegressor, GDClassifier)
@@ -67,6 +69,12 @@ FITS = {
     },
 }
 """name -> f(X of 5 columns, y, **more): a tuple of numbers and arrays. `more` may be sample_weight."""
+
+
+def fit_by_name(name, X, y):
+    """One of FITS: functions made in functions cannot be sent to another process, their names can."""
+    return FITS[name](X, y)
+
 
 CALLS = {
     "error_and_gradient": _evaluate,

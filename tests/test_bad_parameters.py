@@ -154,7 +154,7 @@ def test_labels_of_every_kind(labels):
 
 @pytest.mark.parametrize(
     "labels",
-    [np.linspace(0, 1, 300), [1, "a", 2.5] * 100, [None, 1, 2] * 100, np.full(300, np.nan), [[1, 0], [0, 1], [1, 1]] * 100],
+    [np.linspace(0, 1, 300), [1, "a", 2.5] * 100, [None, 1, 2] * 100, np.full(300, np.nan), [[1, 0], [0, 1]] * 150],
     ids=["continuous", "mixed", "None", "NaN", "several"],
 )  # fmt: skip
 def test_labels_that_are_none(labels):

@@ -270,7 +270,7 @@ def test_same_bits_in_every_mode_with_everything(modes, mode):
         )
         return (
             model.coef_, model.intercept_, model.loss_curve_, model.validation_curve_, model.decision_function(X),
-            model.predict_proba(X), result.coef, result.loss_curve, *error_and_gradient(X, y, X[0], alpha=0.1, l1_ratio=0.3),
+            model.predict_proba(X), result.coef, result.loss_curve, *error_and_gradient(X, y, X[0], alpha=0.1),
         )  # fmt: skip
 
     assert same_bits(in_mode(modes, mode, everything), everything())

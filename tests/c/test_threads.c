@@ -25,7 +25,7 @@ static gd_status evaluate(const data *c, int n_threads, const gd_hooks *hooks, d
 static void any_number_of_threads(void) {
     for (int loss = 0; loss <= GD_N_LOSSES; loss++)
         for (int type = 0; type < GD_N_TYPES; type++) {
-            if ((loss + type) % (UNDER_TSAN ? 8 : 3) && (type > GD_F32 || UNDER_TSAN)) continue;
+            if ((loss + type) % (UNDER_TSAN ? 11 : 4) && (type > GD_F32 || UNDER_TSAN)) continue;
             recipe r = {.n = 20000 + 777 * type, .d = type % 2 ? 7 : 20, .k = (loss + type) % 4 == 3 ? 3 : 1, .type = type, .loss = loss,
                         .weighted = type % 3 == 2, .subset = type % 5 == 4, .seed = 4};
             if (loss == GD_N_LOSSES) r.loss = gd_loss_log_loss, r.softmax = 1, r.k = 3;
