@@ -13,7 +13,15 @@ from setuptools import Extension, setup
 if sys.platform == "win32":
     flags, link = ["/O2", "/std:c11"], []
 else:
-    flags = ["-std=c11", "-D_GNU_SOURCE", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+    flags = [
+        "-std=c11",
+        "-D_GNU_SOURCE",
+        "-O3",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-fvisibility=hidden",
+    ]
     link = ["-pthread"]
 flags += os.environ.get("GDFAST_CFLAGS", "").split()  # for sanitizers and warnings
 

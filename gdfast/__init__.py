@@ -23,8 +23,17 @@ _LAZY = {
 _LAZY_MODULES = ("classifier", "cli", "config", "reference", "regressor")
 
 __all__ = [
-    "DescentResult", "DivergenceError", "GDClassifier", "GDRegressor", "ModelFileError", "error_and_gradient", "get_include",
-    "gradient_descent", "reference", "scores", "show_config",
+    "DescentResult",
+    "DivergenceError",
+    "GDClassifier",
+    "GDRegressor",
+    "ModelFileError",
+    "error_and_gradient",
+    "get_include",
+    "gradient_descent",
+    "reference",
+    "scores",
+    "show_config",
 ]
 
 

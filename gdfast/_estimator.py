@@ -314,9 +314,14 @@ class DescentEstimator(BaseEstimator):
             raise ValueError("X_val is provided, but y_val was not provided.")
         if X is None:
             raise ValueError("y_val is provided, but X_val was not provided.")
-        X, y = self._check_X(X, y, reset=False, **self._checks_of_y())
-        y = self._encode_target(y, "y_val")
-        sample_weight = check_weight(sample_weight, X, "sample_weight_val")
+        try:
+            X, y = self._check_X(X, y, reset=False, **self._checks_of_y())
+            y = self._encode_target(y, "y_val")
+            sample_weight = check_weight(sample_weight, X, "sample_weight_val")
+        except ValueError as error:  # scikit-learn's checks know these arrays by other names
+            for name in ("y", "sample_weight"):
+                error.args = (str(error).replace(f"Input {name} ", f"Input {name}_val "),)
+            raise
         return Rows(X, y, self._weigh(y, sample_weight, learn=False), offset)
 
     def _check_X(self, X: Any, y: Any = _NO_TARGET, *, reset: bool, **checks_of_y: bool) -> Any:

@@ -189,9 +189,7 @@ def is_number(value):
 
 def is_label(value):
     """A label that a column of predictions can hold."""
-    return isinstance(value, bool) or (
-        is_number(value) and (type(value) is float or -(2**63) <= value < 2**63)
-    )
+    return isinstance(value, bool) or (is_number(value) and (type(value) is float or -(2**63) <= value < 2**63))
 
 
 def checksum(document):

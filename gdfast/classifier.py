@@ -440,7 +440,8 @@ def _both_sides(z: np.ndarray, function: Any) -> np.ndarray:
 
 def _log_probabilities(z: np.ndarray) -> np.ndarray:
     if z.ndim > 1:
-        return log_softmax(_bounded(z), axis=1)
+        with np.errstate(over="ignore"):
+            return log_softmax(_bounded(z), axis=1)
     out = _both_sides(z, log_expit)
     # What `predict_proba` rounds to 1 has logarithm 0 here too, as it has with the softmax.
     np.copyto(out, 0, where=out > -np.finfo(out.dtype).eps / 2)

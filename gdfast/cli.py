@@ -129,9 +129,7 @@ def _penalty(text):
 def _parser():
     import gdfast
 
-    parser = _Parser(
-        prog=_PROGRAM, description="Linear models by gradient descent, from tables.", allow_abbrev=False
-    )
+    parser = _Parser(prog=_PROGRAM, description="Linear models by gradient descent, from tables.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"gdfast {gdfast.__version__}")
     commands = parser.add_subparsers(metavar="{train,predict,info}", required=True)
     _add_train(commands)
@@ -232,9 +230,7 @@ def _check_together(options):
     used = [options.target, options.weight, options.offset, *options.drop]
     for name in used:
         if name is not None and used.count(name) > 1:
-            raise ValueError(
-                f"column {name!r} must have one part (--target, --weight, --offset, --drop), got two"
-            )
+            raise ValueError(f"column {name!r} must have one part (--target, --weight, --offset, --drop), got two")
 
 
 def _check_output(option, path, *inputs):
@@ -248,9 +244,7 @@ def _check_output(option, path, *inputs):
         if not os.path.isfile(path):
             raise ValueError(f"{option} must be a plain file, got {path!r}")
         if any(os.path.exists(other) and os.path.samefile(path, other) for other in inputs if other):
-            raise ValueError(
-                f"{option} must not be a file that is also read or written otherwise, got {path!r}"
-            )
+            raise ValueError(f"{option} must not be a file that is also read or written otherwise, got {path!r}")
 
 
 # --------------------------------------------------------------------------------------------------- train

@@ -24,6 +24,8 @@ __all__ = ["LOSSES", "DescentPath", "DescentResult", "DescentState", "error_and_
 LOSSES = _core.LOSSES
 _MINI_BATCH_RULES = ("sgd", "adagrad", "rmsprop", "adam")
 _LARGEST_COUNT = 2**62
+_SQUARES = ("squared_error", "huber", "squared_epsilon_insensitive")
+_SMALLEST_SQUARE = 1e-150  # below, errors are rounded to 0 and any answer would look perfect
 _MOST_THREADS = 1024
 
 
@@ -125,7 +127,9 @@ def _count(value: Any, name: str, least: int = 1) -> int:
 
 
 def _short(value: Any) -> str:
-    text = repr(value) if not isinstance(value, Integral) or int(value).bit_length() < 4000 else "an integer of that size"
+    text = (
+        repr(value) if not isinstance(value, Integral) or int(value).bit_length() < 4000 else "an integer of that size"
+    )
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -159,7 +163,10 @@ def _read_cgroup_quota() -> str:
             quota, period = file.read().split()
     except (OSError, ValueError):
         try:
-            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as file, open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as other:
+            with (
+                open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as file,
+                open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as other,
+            ):
                 quota, period = file.read().strip(), other.read().strip()
         except OSError:
             return ""
@@ -258,7 +265,7 @@ def _check_codes(y: np.ndarray, k: int, name: str) -> None:
 
 
 def _check_range(y: np.ndarray, low: float, high: float, rule: str) -> None:
-    if y.dtype.kind in "ub" and high == math.inf or low <= y.min() and y.max() <= min(high, np.finfo(np.float64).max):
+    if (y.dtype.kind in "ub" and high == math.inf) or (low <= y.min() and y.max() <= min(high, np.finfo(np.float64).max)):
         return
     check_finite(y, rule.split()[0])
     row = np.argmax((y < low) | (y > high))
@@ -269,8 +276,19 @@ def _check_range(y: np.ndarray, low: float, high: float, rule: str) -> None:
 
 
 def error_and_gradient(
-    X, y, coef, intercept=0.0, *, loss="squared_error", alpha=0.0, l1_ratio=0.0, sample_weight=None, offset=None,
-    epsilon=0.1, quantile=0.5, n_threads=None,
+    X,
+    y,
+    coef,
+    intercept=0.0,
+    *,
+    loss="squared_error",
+    alpha=0.0,
+    l1_ratio=0.0,
+    sample_weight=None,
+    offset=None,
+    epsilon=0.1,
+    quantile=0.5,
+    n_threads=None,
 ):
     """The error of a linear neuron and its gradient, from one read of X.
 
@@ -337,8 +355,17 @@ def error_and_gradient(
     targets = _targets(y, n, loss, k)
     l2, l1 = _penalties(alpha, l1_ratio)
     problem = _core.Problem(
-        X, targets.y, loss=loss, n_outputs=k, weight=_weights_column(sample_weight, n), offset=_offset(offset, n, k),
-        codes=targets.codes, softmax=targets.softmax, param=_loss_parameter(loss, epsilon, quantile), l2=l2, l1=l1,
+        X,
+        targets.y,
+        loss=loss,
+        n_outputs=k,
+        weight=_weights_column(sample_weight, n),
+        offset=_offset(offset, n, k),
+        codes=targets.codes,
+        softmax=targets.softmax,
+        param=_loss_parameter(loss, epsilon, quantile),
+        l2=l2,
+        l1=l1,
     )
     error, grad_coef, grad_intercept = _core.error_and_gradient(problem, weights, biases, _threads(n_threads))
     if not (math.isfinite(error) and np.isfinite(grad_coef).all()):
@@ -403,7 +430,7 @@ def scores(X, coef, intercept=0.0, *, offset=None, n_threads=None):
     X = as_matrix(X)
     weights, biases, single = _model(coef, intercept, X.shape[1])
     k = weights.shape[0]
-    narrow = X.dtype.kind == "f" and X.dtype.itemsize <= 4 or X.dtype.itemsize <= 2
+    narrow = (X.dtype.kind == "f" and X.dtype.itemsize <= 4) or X.dtype.itemsize <= 2
     out = np.empty(X.shape[0] if single else (X.shape[0], k), dtype=np.float32 if narrow else np.float64)
     nothing = np.broadcast_to(np.float64(0.0), (X.shape[0], k))
     problem = _core.Problem(X, nothing, loss="squared_error", n_outputs=k, offset=_offset(offset, X.shape[0], k))
@@ -418,11 +445,43 @@ def scores(X, coef, intercept=0.0, *, offset=None, n_threads=None):
 
 
 def gradient_descent(
-    X, y, *, loss="squared_error", coef_init=None, intercept_init=None, alpha=0.0, l1_ratio=0.0, solver="gd",
-    learning_rate="auto", eta0=0.01, power_t=0.25, momentum=0.0, nesterovs_momentum=False, beta_1=0.9, beta_2=0.999,
-    batch_size=None, shuffle=True, average=False, max_iter=1000, tol=1e-6, n_iter_no_change=5, fit_intercept=True,
-    X_val=None, y_val=None, sample_weight=None, sample_weight_val=None, offset=None, offset_val=None, epsilon=0.1,
-    quantile=0.5, n_outputs=None, random_state=None, n_threads=None, keep_path=False, callback=None, rows=None,
+    X,
+    y,
+    *,
+    loss="squared_error",
+    coef_init=None,
+    intercept_init=None,
+    alpha=0.0,
+    l1_ratio=0.0,
+    solver="gd",
+    learning_rate="auto",
+    eta0=0.01,
+    power_t=0.25,
+    momentum=0.0,
+    nesterovs_momentum=False,
+    beta_1=0.9,
+    beta_2=0.999,
+    batch_size=None,
+    shuffle=True,
+    average=False,
+    max_iter=1000,
+    tol=1e-6,
+    n_iter_no_change=5,
+    fit_intercept=True,
+    X_val=None,
+    y_val=None,
+    sample_weight=None,
+    sample_weight_val=None,
+    offset=None,
+    offset_val=None,
+    epsilon=0.1,
+    quantile=0.5,
+    n_outputs=None,
+    random_state=None,
+    n_threads=None,
+    keep_path=False,
+    callback=None,
+    rows=None,
     rows_val=None,
 ):
     """Train linear neurons by the gradient descent rule: delta w = -eta dE/dw, with E as in `error_and_gradient`.
@@ -516,8 +575,23 @@ def gradient_descent(
             learning_rate, eta0 = "constant", 1.0  # any rate gives the same decisions
     l2, l1 = _penalties(alpha, l1_ratio)
     settings = _settings(
-        solver, learning_rate, eta0, power_t, momentum, nesterovs_momentum, beta_1, beta_2, batch_size, shuffle, average,
-        max_iter, tol, n_iter_no_change, random_state, n_threads, keep_path,
+        solver,
+        learning_rate,
+        eta0,
+        power_t,
+        momentum,
+        nesterovs_momentum,
+        beta_1,
+        beta_2,
+        batch_size,
+        shuffle,
+        average,
+        max_iter,
+        tol,
+        n_iter_no_change,
+        random_state,
+        n_threads,
+        keep_path,
     )
     if settings["learning_rate"] == "optimal" and l2 + l1 == 0.0:
         raise ValueError("alpha must be > 0 for learning_rate='optimal', got 0")
@@ -528,7 +602,12 @@ def gradient_descent(
     n = X.shape[0]
     targets = _targets(y, n, loss, None if n_outputs is None else _count(n_outputs, "n_outputs"))
     common = dict(
-        loss=loss, n_outputs=targets.k, softmax=targets.softmax, param=_loss_parameter(loss, epsilon, quantile), l2=l2, l1=l1,
+        loss=loss,
+        n_outputs=targets.k,
+        softmax=targets.softmax,
+        param=_loss_parameter(loss, epsilon, quantile),
+        l2=l2,
+        l1=l1,
         fit_intercept=_flag(fit_intercept, "fit_intercept"),
     )
     weight, shift = _weights_column(sample_weight, n), _offset(offset, n, targets.k)
@@ -539,7 +618,9 @@ def gradient_descent(
     if rows_val is not None:
         rows_val = _row_numbers(rows_val, n, "rows_val", weight)
         check_finite(X, "X", rows_val)
-        validation = _core.Problem(X, targets.y, codes=targets.codes, weight=weight, offset=shift, rows=rows_val, **common)
+        validation = _core.Problem(
+            X, targets.y, codes=targets.codes, weight=weight, offset=shift, rows=rows_val, **common
+        )
     elif X_val is not None or y_val is not None:
         validation = _validation(X_val, y_val, sample_weight_val, offset_val, X.shape[1], targets, common)
 
@@ -554,12 +635,30 @@ def gradient_descent(
     if status == "diverged":
         check_finite(X, "X", rows)
         raise DivergenceError(_divergence_message(report, settings["eta0"]))
+    report["vanished"] = (
+        report["error"] == 0.0 and loss in _SQUARES and targets.y.any() and np.abs(targets.y).max() < _SMALLEST_SQUARE
+    )
     return _result(weights, report, settings, targets.k, X.shape[1], single, validation is not None)
 
 
 def _settings(
-    solver, learning_rate, eta0, power_t, momentum, nesterovs_momentum, beta_1, beta_2, batch_size, shuffle, average,
-    max_iter, tol, n_iter_no_change, random_state, n_threads, keep_path,
+    solver,
+    learning_rate,
+    eta0,
+    power_t,
+    momentum,
+    nesterovs_momentum,
+    beta_1,
+    beta_2,
+    batch_size,
+    shuffle,
+    average,
+    max_iter,
+    tol,
+    n_iter_no_change,
+    random_state,
+    n_threads,
+    keep_path,
 ) -> dict[str, Any]:
     """The keyword arguments of `_core.descend`, checked."""
     if not isinstance(keep_path, (bool, np.bool_)) and not (isinstance(keep_path, str) and keep_path == "step"):
@@ -610,8 +709,12 @@ def _validation(X_val, y_val, sample_weight_val, offset_val, d, targets: _Target
         raise ValueError(f"X_val must have the {d} features of X, got {X_val.shape[1]}")
     held_out = _targets(y_val, n, common["loss"], targets.k, "y_val")
     return _core.Problem(
-        X_val, held_out.y, codes=held_out.codes, weight=_weights_column(sample_weight_val, n, "sample_weight_val"),
-        offset=_offset(offset_val, n, targets.k, "offset_val"), **common,
+        X_val,
+        held_out.y,
+        codes=held_out.codes,
+        weight=_weights_column(sample_weight_val, n, "sample_weight_val"),
+        offset=_offset(offset_val, n, targets.k, "offset_val"),
+        **common,
     )
 
 
@@ -621,7 +724,9 @@ def _start(coef_init, intercept_init, k: int, d: int, single: bool) -> tuple[np.
     if coef_init is not None:
         coef = as_weights(coef_init, "coef_init")
         if coef.shape != (k, d) and not (k == 1 and coef.shape == (d,)):
-            raise ValueError(f"Provided coef_init does not match dataset: coef_init must be of shape {(d,) if k == 1 else (k, d)}, got {coef.shape}")
+            raise ValueError(
+                f"Provided coef_init does not match dataset: coef_init must be of shape {(d,) if k == 1 else (k, d)}, got {coef.shape}"
+            )
         check_finite(coef, "coef_init")
         start[: k * d] = coef.reshape(-1)
         single = coef.ndim == 1
@@ -641,7 +746,9 @@ def _shaped(weights: np.ndarray, k: int, d: int, single: bool) -> tuple[np.ndarr
 
 def _hook(callback: Callable[[DescentState], Any], k: int, d: int, single: bool) -> Callable[..., bool]:
     def hook(epoch, error, validation_error, gradient_norm, eta, weights):
-        answer = callback(DescentState(epoch, error, validation_error, gradient_norm, eta, *_shaped(weights, k, d, single)))
+        answer = callback(
+            DescentState(epoch, error, validation_error, gradient_norm, eta, *_shaped(weights, k, d, single))
+        )
         if answer is not None and not isinstance(answer, (bool, np.bool_)):
             raise TypeError(f"callback must return True, False or None, got {answer!r}")
         return bool(answer)
@@ -700,14 +807,34 @@ def _result(weights, report, settings, k, d, single, validated) -> DescentResult
     if validated and report["best_epoch"]:
         message += f" Weights of the best epoch, {report['best_epoch']}."
     if report["missing_threads"]:
-        warnings.warn(f"{report['missing_threads']} threads could not be started; the work ran on fewer", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"{report['missing_threads']} threads could not be started; the work ran on fewer",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     _warn_unless_converged(report, settings)
     return DescentResult(
-        coef=coef, intercept=intercept, error=report["error"], n_iter=report["n_iter"], converged=reason not in ("max_iter", "callback"),
-        message=message, loss_curve=report["loss_curve"], validation_curve=report["validation_curve"] if validated else None,
-        gradient_norm_curve=report["gradient_norm_curve"], eta=report["eta"], path=path, t=report["t"], n_passes=report["n_passes"],
+        coef=coef,
+        intercept=intercept,
+        error=report["error"],
+        n_iter=report["n_iter"],
+        converged=reason not in ("max_iter", "callback"),
+        message=message,
+        loss_curve=report["loss_curve"],
+        validation_curve=report["validation_curve"] if validated else None,
+        gradient_norm_curve=report["gradient_norm_curve"],
+        eta=report["eta"],
+        path=path,
+        t=report["t"],
+        n_passes=report["n_passes"],
         suboptimality=report["suboptimality"],
     )
+
+
+def _much_is_left(report: dict[str, Any], tol: float) -> bool:
+    """Whether rounding stopped a descent where both the error at the end and that at the start say it matters."""
+    left = report["suboptimality"] * abs(report["error"])
+    return report["suboptimality"] > max(100 * tol, 1e-6) and left > 1e-9 * abs(report["loss_curve"][0])
 
 
 def _warn_unless_converged(report: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -718,11 +845,31 @@ def _warn_unless_converged(report: dict[str, Any], settings: dict[str, Any]) -> 
             "Set alpha > 0."
         )
     elif report["reason"] == "max_iter" and settings["tol"] >= 0:
-        left = f" (about {report['suboptimality']:.1e} of the error is left to gain)" if report["suboptimality"] > 0 else ""
-        cure = "Consider increasing max_iter to improve the fit" if settings["solver"] == "auto" else (
-            "Features of different scales slow this rule down: scale them, use solver='auto', or increase max_iter"
+        left = (
+            f" (about {report['suboptimality']:.1e} of the error is left to gain)"
+            if report["suboptimality"] > 0
+            else ""
+        )
+        cure = (
+            "Consider increasing max_iter to improve the fit"
+            if settings["solver"] == "auto"
+            else (
+                "Features of different scales slow this rule down: scale them, use solver='auto', or increase max_iter"
+            )
         )
         cause = f"Maximum number of iteration reached before convergence{left}. {cure}."
+    elif report["vanished"]:
+        cause = "The squares of y vanish in float64, and with them the error. Scale y."
+    elif report["reason"] == "no_improvement" and report["suboptimality"] > 0.1:
+        cause = (
+            f"The rule came to a halt far from the optimum (about {report['suboptimality']:.1e} of the error is left to gain), "
+            "as it does where features differ in scale. Scale them, or use solver='auto'."
+        )
+    elif report["reason"] == "precision" and _much_is_left(report, settings["tol"]):
+        cause = (
+            f"Rounding ended the descent before convergence (about {report['suboptimality']:.1e} of the error is left to "
+            "gain). Scale the features and y to moderate sizes, or pass float64."
+        )
     if cause:
         from sklearn.exceptions import ConvergenceWarning
 

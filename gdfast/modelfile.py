@@ -326,13 +326,9 @@ def _target(fields, task):
 
 def _encoder(fields):
     dtype = fields.text("dtype", among=("float32", "float64"))
-    columns = fields.list(
-        "columns", most=MAX_ITEMS, rule="an object", valid=lambda value: isinstance(value, dict)
-    )
+    columns = fields.list("columns", most=MAX_ITEMS, rule="an object", valid=lambda value: isinstance(value, dict))
     where = fields.path("columns")
-    encoder = Encoder(
-        tuple(_column(Fields(value, f"{where}[{i}]")) for i, value in enumerate(columns)), dtype
-    )
+    encoder = Encoder(tuple(_column(Fields(value, f"{where}[{i}]")) for i, value in enumerate(columns)), dtype)
     if not columns:
         fields.refuse("columns", "at least one column", columns)
     fields.end()

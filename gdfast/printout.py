@@ -59,9 +59,7 @@ def problem_text(path, problem):
     settings, columns = problem.settings, problem.encoder.columns
     n_text = sum(column.kind == "text" for column in columns)
     n_numbers, n_features = len(columns) - n_text, len(problem.encoder.features)
-    kinds = [_many(n_numbers, "column") + " of numbers"] * bool(n_numbers) + [f"{n_text} of text"] * bool(
-        n_text
-    )
+    kinds = [_many(n_numbers, "column") + " of numbers"] * bool(n_numbers) + [f"{n_text} of text"] * bool(n_text)
     made = f" -> {n_features} features" if n_text else ""
     n_train, n_held_out = len(problem.train.y), 0 if problem.held_out is None else len(problem.held_out.y)
     rows = _many(n_train + n_held_out, "row")
@@ -70,9 +68,7 @@ def problem_text(path, problem):
     lines.append(line("target", f"{settings.target}: {_target_words(problem)}"))
     if n_held_out:
         use = "to stop in time and to score" if stops_early(problem) else "to score"
-        lines.append(
-            line("rows", f"{n_train:,} to train on, {n_held_out:,} held out {use} (seed {settings.seed})")
-        )
+        lines.append(line("rows", f"{n_train:,} to train on, {n_held_out:,} held out {use} (seed {settings.seed})"))
     return "\n".join(lines)
 
 
@@ -118,9 +114,7 @@ def prediction_text(options, model, n_rows, scored):
     """
     from gdfast.scoring import score
 
-    lines = [
-        line("predicted", f"{_many(n_rows, 'row')} of {options.data} -> {options.out or 'standard output'}")
-    ]
+    lines = [line("predicted", f"{_many(n_rows, 'row')} of {options.data} -> {options.out or 'standard output'}")]
     if scored is not None:
         found = ", ".join(f"{name} {_figure(value)}" for name, value in score(model, scored).items())
         known = f"{_many(len(scored.y), 'row')} with a known {model.target}"
@@ -150,9 +144,7 @@ def model_text(path, model):
     ]
     if texts:
         lines.append(line("of text", f"{_some(texts, 12)} -> {len(model.encoder.features)} features in all"))
-    lines += [
-        line(name, getattr(model, name)) for name in ("offset", "weight") if getattr(model, name) is not None
-    ]
+    lines += [line(name, getattr(model, name)) for name in ("offset", "weight") if getattr(model, name) is not None]
     end = "" if summary["converged"] else ", ended before it converged"
     lines += [
         line("objective", _objective(model.estimator)),
@@ -197,9 +189,7 @@ def draw_curves(problem, outcome, file, path):
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     loss = problem.settings.loss
-    axes.set(
-        xlabel="epoch", ylabel=f"error ({loss})", title=f"{_shown(problem.settings.target)}: error per epoch"
-    )
+    axes.set(xlabel="epoch", ylabel=f"error ({loss})", title=f"{_shown(problem.settings.target)}: error per epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

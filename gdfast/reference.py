@@ -339,6 +339,4 @@ def gradient_descent(X, y, *, loss="squared_error", coef_init=0.0, intercept_ini
 
     coef, intercept = _split(result, y.ndim == 1 and k == 1)
     curves = {"loss_curve": np.array(loss_curve), "eta": np.array(etas), "path": np.array(path)}
-    return SimpleNamespace(
-        coef=coef, intercept=intercept, error=loss_curve[-1], n_iter=epoch + 1, t=t, **curves
-    )
+    return SimpleNamespace(coef=coef, intercept=intercept, error=loss_curve[-1], n_iter=epoch + 1, t=t, **curves)

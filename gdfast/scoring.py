@@ -234,9 +234,7 @@ def _classification_scores(part, answers, p, ranks, n_classes):
     if n_classes == 2:
         scores["ROC AUC"] = metrics.roc_auc_score(part.y, ranks, sample_weight=weight)
     elif p is not None:
-        auc = metrics.roc_auc_score(
-            part.y, p, multi_class="ovr", labels=range(n_classes), sample_weight=weight
-        )
+        auc = metrics.roc_auc_score(part.y, p, multi_class="ovr", labels=range(n_classes), sample_weight=weight)
         scores["ROC AUC (mean over classes)"] = auc
     return _finite_or_none(scores)
 
@@ -255,17 +253,11 @@ def _constant_scores(model, train, held_out):
         p = np.zeros((len(held_out.y), len(model.classes)))
         p[:, dummy.classes_] = dummy.predict_proba(X_held_out)
         ranks, answers = p[:, 1], dummy.predict(X_held_out)
-        return _classification_scores(
-            held_out, answers, p if has_probabilities(model) else None, ranks, p.shape[1]
-        )
+        return _classification_scores(held_out, answers, p if has_probabilities(model) else None, ranks, p.shape[1])
     loss = model.estimator.loss
     robust = loss in ("absolute_error", "epsilon_insensitive", "huber")
     level = model.estimator.quantile if loss == "quantile" else 0.5
-    dummy = (
-        DummyRegressor(strategy="quantile", quantile=level)
-        if robust or loss == "quantile"
-        else DummyRegressor()
-    )
+    dummy = DummyRegressor(strategy="quantile", quantile=level) if robust or loss == "quantile" else DummyRegressor()
     y, weight, undo = _without_offset(loss, train, held_out.offset)
     answers = undo(dummy.fit(X, y, sample_weight=weight).predict(X_held_out))
     return _regression_scores(model.estimator, held_out, answers)

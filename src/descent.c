@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metric.h"
 #include "rng.h"
 #include "run.h"
 #include "threads.h"
@@ -89,7 +90,7 @@ static gd_status find_rates(gd_run *run, gd_rates *rates) {
 
 static gd_status diverged(gd_run *run, double error) {
     double largest;
-    run->report->error = error;
+    run->report->error = isnan(error) ? INFINITY : error;
     run->report->diverged_epoch = run->report->n_iter + 1;
     run->report->diverged_step = run->state->t;
     if (!gd_run_curvature(run, &largest) && largest > 0.0 && isfinite(largest))
@@ -150,15 +151,38 @@ static double full_gradient_norm(gd_run *run, double *room) {
     return gd_norm(run->size, room);
 }
 
-/* Has a smooth error grown a thousandfold over what it was at the start and is at w = 0? That pass is made only once it is
+/* Has a smooth error grown `factor` times over what it was at the start and is at w = 0? That pass is made only once it is
  * in question. Losses with kinks grow linearly and have no such scale: they must leave the finite range. */
-static gd_status exploded(gd_run *run, double error, double *scale, int *answer) {
-    if (!gd_loss_is_smooth(run->engine.problem.loss) || error <= 1e3 * *scale) return GD_OK;
+static gd_status exploded(gd_run *run, double error, double factor, double *scale, int *answer) {
+    if (!gd_loss_is_smooth(run->engine.problem.loss) || error <= factor * *scale) return GD_OK;
     double *zero = gd_alloc(run->size, 8), at_zero = 0.0;
     gd_status status = zero ? gd_engine_evaluate(&run->engine, zero, &at_zero, NULL) : GD_NO_MEMORY;
     gd_release(zero);
     *scale = fmax(*scale, fabs(at_zero));
-    *answer = error > 1e3 * *scale;
+    if (!status && error > factor * *scale) status = gd_engine_evaluate(&run->engine, run->best, &at_zero, NULL); /* the start */
+    *scale = fmax(*scale, fabs(at_zero));
+    *answer = error > factor * *scale;
+    return status;
+}
+
+/* Slow progress is not convergence: along a feature of small scale a rule may hardly move at all. Before it may stop, half the
+ * squared Newton decrement, in the metric of a sample of rows, must agree that tol is reached. */
+static gd_status certify(gd_run *run, double error, double *suboptimality) {
+    const gd_problem *problem = &run->engine.problem;
+    gd_metric metric;
+    *suboptimality = 0.0;
+    if (!gd_loss_is_smooth(problem->loss) || problem->l1 > 0.0) return GD_OK;
+    gd_status status = gd_metric_init(&metric, problem, 4096, problem->X.n_cols > 256, 0, 1, run->engine.hooks);
+    double *gradient = status ? NULL : gd_alloc(2 * metric.size, 8);
+    if (!status && !gradient) status = GD_NO_MEMORY;
+    if (!status) status = gd_metric_build(&metric, run->state->weights, 0.0);
+    if (!status) {
+        gd_metric_gradient(&metric, run->gradient, gradient);
+        gd_metric_solve(&metric, gradient, gradient + metric.size);
+        *suboptimality = 0.5 * gd_dot(metric.size, gradient, gradient + metric.size) / fmax(fabs(error), DBL_MIN);
+    }
+    gd_release(gradient);
+    gd_metric_free(&metric);
     return status;
 }
 
@@ -175,7 +199,7 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
     run->best_monitor = run->validation.arena ? INFINITY : error;
     save(run, error, good);
     int fresh = 1, stop = 0;
-    int64_t refused = 0, slow = 0;
+    int64_t refused = 0, slow = 0, patience = 3;
     while (!stop && run->report->n_iter < settings->max_iter) {
         double eta = rate_now(settings, rates, state->t + 1);
         gd_update(settings, state, run->gradient, eta, run->engine.problem.l1, run->n_coef);
@@ -188,11 +212,12 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
             fresh = 1;
             if (++refused > 100) { /* not even the smallest step lowers E: the end of what doubles can resolve */
                 run->report->reason = GD_STOP_PRECISION;
+                if ((status = certify(run, good->error, &run->report->suboptimality))) return status;
                 break;
             }
             continue;
         }
-        if (!bad && (status = exploded(run, error, &scale, &bad))) return status;
+        if (!bad && (status = exploded(run, error, 1e3, &scale, &bad))) return status;
         if (bad) return diverged(run, error);
         refused = 0;
         fresh = !state->velocity;
@@ -204,10 +229,15 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
         if ((status = gd_run_record(run, gd_run_weights(run), error, full_gradient_norm(run, room), eta, &stop))) return status;
         if (stop) break;
         slow = settings->tol >= 0.0 && least <= settings->tol * fabs(error) ? slow + 1 : 0;
-        if (slow >= 3) { /* thrice in a row, for gains need not shrink evenly */
-            run->report->reason = GD_STOP_CONVERGED;
-            run->report->suboptimality = least / fabs(error);
-            break;
+        if (slow >= patience) { /* several times in a row, for gains need not shrink evenly */
+            double left;
+            if ((status = certify(run, error, &left))) return status;
+            run->report->suboptimality = fmax(left, least / fmax(fabs(error), DBL_MIN));
+            if (left <= settings->tol || fabs(error) <= 1e-14 * scale) {
+                run->report->reason = GD_STOP_CONVERGED;
+                break;
+            }
+            slow = 0, patience *= 2; /* the check costs a few passes over its sample */
         }
         if (settings->schedule == GD_ADAPTIVE && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change) {
             run->stale = 0;
@@ -355,7 +385,7 @@ static void close_epoch(gd_run *run, const gd_epoch_sums *sums, const gd_trial *
 
 static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, gd_trial *good, double *room) {
     const gd_settings *settings = run->settings;
-    double before = NAN;
+    double before = NAN, scale = 0.0;
     int stop = 0;
     run->best_monitor = INFINITY;
     for (int64_t refused = 0; !stop && run->report->n_iter < settings->max_iter;) {
@@ -369,6 +399,7 @@ static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, 
             if ((status = must_go_back(run, &before, error, bad, good, &back))) return status;
             if (back && !refused && bad && (status = why_not_finite(run, error)) == GD_NOT_FINITE) return status;
         } else if (bad) return why_not_finite(run, error);
+        else if ((status = exploded(run, error, run->state->square ? 1e6 : 1e3, &scale, &bad)) || bad) return status ? status : diverged(run, error);
         if (back) {
             if (++refused > 200) return diverged(run, error);
             restore(run, good);
@@ -390,7 +421,9 @@ static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, 
             }
         }
     }
-    return GD_OK;
+    if (run->report->reason != GD_STOP_NO_IMPROVEMENT) return GD_OK;
+    gd_status status = evaluate(run, &before, run->gradient); /* no improvement where, though? */
+    return status ? status : certify(run, before, &run->report->suboptimality);
 }
 
 /* ---- the call -------------------------------------------------------------------------------------------------- */

@@ -59,9 +59,9 @@ typedef struct gd_kernels {
     void (*block[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *out);
     /* z (count, k) of the same rows, row-major. */
     void (*scores[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *z);
-    /* h (count) = s_i d2 loss_i / dz2 of one output at each row; output -1: the mean over all outputs. */
-    void (*curvature[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, int64_t output,
-                         double *h);
+    /* s_i d2 loss_i / dz2: of output j to h + j * h_step (count); with h_step 0 the mean over all outputs to h (count). */
+    void (*curvature[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *h,
+                         int64_t h_step);
     /* H[j, l] += sum_i h_i u_ij u_il for j0 <= j < j1 and l >= j0 / lanes * lanes. H (p, p_pad) double;
      * A, B (GD_GRAM_ROWS, p_pad) and G (j1 - j0, p_pad) scratch of real. */
     void (*gram[2])(const gd_pass *pass, const gd_columns *columns, const double *h, int64_t first, int64_t count,

@@ -97,13 +97,8 @@ static void curvature_task(void *context, int64_t block, int worker) {
     gd_engine *engine = &metric->engine;
     int64_t n = engine->problem.n, first = block * GD_BLOCK_ROWS, count = gd_min(n - first, GD_BLOCK_ROWS);
     if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
-    if (metric->n_factors == metric->k) {
-        for (int64_t c = 0; c < metric->k; c++)
-            engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, c,
-                                                             metric->h + c * n + first);
-        return;
-    }
-    engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, -1, metric->h + first);
+    engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, metric->h + first,
+                                                     metric->n_factors > 1 ? n : 0);
 }
 
 static double moved(const gd_metric *metric) {

@@ -207,10 +207,11 @@ static void accept(gd_newton_work *work) {
 
 /* What is still to be gained if the gains of the last few steps go on shrinking as they did (Aitken), from the errors of the last
  * 2 WINDOW steps. Where the metric is only proportional to the curvature, the decrement alone would promise too much. */
-static double still_to_gain(const double *errors, int64_t step) {
+static double still_to_gain(const double *errors, int64_t step, double floor) {
     if (step < 2 * WINDOW) return INFINITY;
     double now = errors[step % (2 * WINDOW + 1)], middle = errors[(step - WINDOW) % (2 * WINDOW + 1)];
     double then = errors[(step - 2 * WINDOW) % (2 * WINDOW + 1)], gained = middle - now, factor = gained / (then - middle);
+    if (gained <= floor) return 0.0;
     return factor < 1.0 ? fmax(gained * factor / (1.0 - factor), 0.0) : INFINITY;
 }
 
@@ -240,10 +241,10 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
             find_step(work);
         }
         errors[step % (2 * WINDOW + 1)] = work->error;
-        if (work->rescale) work->decrement = fmax(work->decrement, still_to_gain(errors, step));
+        double floor = (constant ? 1e-20 : 1e-14) * work->first_error; /* E* may be 0 */
+        if (work->rescale) work->decrement = fmax(work->decrement, still_to_gain(errors, step, fmax(floor, 1e-3 * tol * fabs(work->error))));
         stalled = work->decrement < 0.5 * least ? 0 : stalled + 1;
         least = fmin(least, work->decrement);
-        double floor = (constant ? 1e-20 : 1e-14) * work->first_error; /* E* may be 0 */
         if (work->decrement <= fmax(tol * fabs(work->error), tol >= 0.0 ? floor : 0.0) || work->decrement == 0.0) {
             *stop = 1;
             return GD_OK;

@@ -60,7 +60,9 @@ def expected_failures(estimator):
     if estimator.solver not in ("auto", "gd") or estimator.loss == "perceptron":
         return {check: "a row of weight 2 is in one mini-batch, a repeated row may be in two"}
     if estimator.loss == "hinge":
-        return {check: "within tol of the optimum, which is flat between kinks, six digits agree; the check wants seven"}
+        return {
+            check: "within tol of the optimum, which is flat between kinks, six digits agree; the check wants seven"
+        }
     return {}
 
 

@@ -30,9 +30,7 @@ SCHEDULES = {
     "adaptive": {"tol": 0.9, "n_iter_no_change": 2},  # no epoch gains that much: eta falls every second epoch
 }
 # gd with a tol does not end as the twin does; see test_adaptive_gd
-STEPS = [
-    (rule, schedule) for rule in RULES for schedule in SCHEDULES if (rule, schedule) != ("gd", "adaptive")
-]
+STEPS = [(rule, schedule) for rule in RULES for schedule in SCHEDULES if (rule, schedule) != ("gd", "adaptive")]
 EXTRAS = [
     {},
     {"l1_ratio": 0.2},
@@ -184,9 +182,7 @@ def test_curves_of_mini_batches(solver, k):
         met = 0.3 * (0.6 / 2 * np.sum(w**2) + 0.4 * np.abs(w).sum())
         for batch, W in zip(np.split(np.arange(61), [16, 32, 48]), path[:-1], strict=True):
             weights = (W[:, :-1], W[:, -1]) if k > 1 else (W[0, :-1], W[0, -1])
-            met += (
-                reference.error_and_gradient(X[batch], y[batch], *weights, loss="huber")[0] * len(batch) / 61
-            )
+            met += reference.error_and_gradient(X[batch], y[batch], *weights, loss="huber")[0] * len(batch) / 61
         errors.append(met)
         norms.append(np.linalg.norm(path[-1] - path[0]) / eta.sum())
     np.testing.assert_allclose(ours.loss_curve, errors, rtol=1e-12)

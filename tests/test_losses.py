@@ -192,9 +192,7 @@ def table(name, parameter):
     z, y = points(name, parameter)
     with mp.workprec(160):
         number = cache(mpf)
-        rows = [
-            exact(number(a), number(b), mpf(parameter)) for a, b in zip(z.tolist(), y.tolist(), strict=True)
-        ]
+        rows = [exact(number(a), number(b), mpf(parameter)) for a, b in zip(z.tolist(), y.tolist(), strict=True)]
         return [column(part) for part in zip(*rows, strict=True)]
 
 
@@ -254,9 +252,7 @@ def test_the_rule_can_fail():
     hi = np.array([1.0, 1e-310, 0.0, np.inf, 1e308, -np.inf])
     lo, tolerance = np.zeros(6), ULPS * ulp(np.where(np.isinf(hi), 0, hi))
     assert not wrong(hi, hi, lo, tolerance).any()
-    assert not wrong(
-        np.array([1 + 4 * 2.0**-52, 1e-310, 2e-323, LARGEST, 1e308, -np.inf]), hi, lo, tolerance
-    ).any()
+    assert not wrong(np.array([1 + 4 * 2.0**-52, 1e-310, 2e-323, LARGEST, 1e308, -np.inf]), hi, lo, tolerance).any()
     assert wrong(np.array([1 + 5 * 2.0**-52, 0.0, 3e-323, -np.inf, np.inf, 1e308]), hi, lo, tolerance).all()
     assert wrong(np.full(6, np.nan), hi, lo, tolerance).all()
 
@@ -273,10 +269,7 @@ needs_both = pytest.mark.skipif(not {"avx2", "avx512"} <= set(ISAS), reason="nee
 @pytest.mark.parametrize("name, parameter", CASES)
 def test_avx2_and_avx512_give_the_same_bits(name, parameter, smoothing):
     z, y = points(name, parameter)
-    a, b = (
-        _core.pointwise(name, z, y, param=parameter, smoothing=smoothing, isa=isa)
-        for isa in ("avx2", "avx512")
-    )
+    a, b = (_core.pointwise(name, z, y, param=parameter, smoothing=smoothing, isa=isa) for isa in ("avx2", "avx512"))
     assert same_bits(a, b)
 
 
@@ -289,12 +282,8 @@ def test_a_point_does_not_depend_on_its_neighbours(name, isa):
     y = np.where(rng.random(41) < 0.5, -1.0, 1.0) if name in reference.MARGIN_LOSSES else rng.random(41)
     whole = _core.pointwise(name, z, y, param=0.3, isa=isa)
     for n in (0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 40):
-        assert same_bits(
-            _core.pointwise(name, z[:n], y[:n], param=0.3, isa=isa), [part[:n] for part in whole]
-        )
-    assert same_bits(
-        _core.pointwise(name, z[::-1], y[::-1], param=0.3, isa=isa), [part[::-1] for part in whole]
-    )
+        assert same_bits(_core.pointwise(name, z[:n], y[:n], param=0.3, isa=isa), [part[:n] for part in whole])
+    assert same_bits(_core.pointwise(name, z[::-1], y[::-1], param=0.3, isa=isa), [part[::-1] for part in whole])
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -321,9 +310,7 @@ def test_smoothed_kinks(name, isa):
 def softmax_points():
     """Scores (n, 3) of all magnitudes and shares (n, 3): one class, several, unnormalised."""
     rng = np.random.default_rng(7)
-    edges = np.array(
-        list(itertools.product((0.0, 1e-300, 1.0, -37.0, 710.0, -745.0, 1e3, -1e308, LARGEST), repeat=3))
-    )
+    edges = np.array(list(itertools.product((0.0, 1e-300, 1.0, -37.0, 710.0, -745.0, 1e3, -1e308, LARGEST), repeat=3)))
     random = rng.normal(size=(1800, 3)) * 10.0 ** rng.uniform(-3, 3, size=(1800, 1))
     Z = np.concatenate([edges, edges, random])
     Y = rng.dirichlet(np.ones(3), size=len(Z)) * rng.uniform(0.5, 3, size=(len(Z), 1))
@@ -388,9 +375,7 @@ def test_softmax_avx2_and_avx512_give_the_same_bits(k):
 def test_softmax_of_two_classes_is_the_log_loss_of_their_difference(isa):
     z = np.linspace(-50, 50, 1001)
     y = np.linspace(0, 1, 1001)[np.random.default_rng(0).permutation(1001)]
-    error, slope = _core.pointwise_softmax(
-        np.column_stack([np.zeros_like(z), z]), np.column_stack([1 - y, y]), isa=isa
-    )
+    error, slope = _core.pointwise_softmax(np.column_stack([np.zeros_like(z), z]), np.column_stack([1 - y, y]), isa=isa)
     expected_error, expected_slope, _ = _core.pointwise("log_loss", z, y, isa=isa)
     np.testing.assert_allclose(error, expected_error, rtol=1e-14)
     np.testing.assert_allclose(slope, np.column_stack([-expected_slope, expected_slope]), atol=5e-16)

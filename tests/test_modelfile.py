@@ -26,9 +26,7 @@ def make_model(task="classification", classes=("no", "perhaps", "yes"), dtype=np
     rng = np.random.default_rng(0)
     n = 60
     towns = rng.choice(["Oslo", "Rome", None], n)
-    table = pa.table(
-        {"size": pa.array(rng.normal(3, 2, n), pa.from_numpy_dtype(dtype)), "town": pa.array(towns)}
-    )
+    table = pa.table({"size": pa.array(rng.normal(3, 2, n), pa.from_numpy_dtype(dtype)), "town": pa.array(towns)})
     encoder = Encoder.fit(table)
     X = encoder.encode(table)
     if task == "classification":
@@ -214,9 +212,7 @@ def test_inserted_and_deleted_bytes_are_seen_or_change_nothing(model, saved, tmp
     path = tmp_path / "changed.gdf"
     for _ in range(1500):
         position, removed = int(rng.integers(len(raw))), int(rng.integers(3))
-        inserted = bytes(
-            rng.choice(list(b'0123456789-+.eE[]{}",: \n\\utrfansl\xff\x00'), int(rng.integers(3)))
-        )
+        inserted = bytes(rng.choice(list(b'0123456789-+.eE[]{}",: \n\\utrfansl\xff\x00'), int(rng.integers(3))))
         path.write_bytes(raw[:position] + inserted + raw[position + removed :])
         try:
             loaded = modelfile.load(path)

@@ -257,25 +257,6 @@ def test_same_bits_in_every_mode(modes, call, mode, dtype):
     assert same_bits(in_mode(modes, mode, lambda: call(X, y, **more)), call(X, y, **more))
 
 
-@MODES
-def test_same_bits_in_every_mode_with_everything(modes, mode):
-    """Case 22: penalties, class weights, early stopping, probabilities, threads."""
-    X, y = data(n=30_000, d=20)
-
-    def everything():
-        settings = {"penalty": "elasticnet", "alpha": 0.01, "l1_ratio": 0.3, "max_iter": 8, "tol": None, "n_threads": 2}
-        model = GDClassifier(**settings, class_weight="balanced", early_stopping=True, random_state=0).fit(X, y)
-        result = gradient_descent(
-            X, y, alpha=0.1, l1_ratio=0.3, solver="gd", max_iter=8, tol=None, sample_weight=X[:, 0] ** 2
-        )
-        return (
-            model.coef_, model.intercept_, model.loss_curve_, model.validation_curve_, model.decision_function(X),
-            model.predict_proba(X), result.coef, result.loss_curve, *error_and_gradient(X, y, X[0], alpha=0.1),
-        )  # fmt: skip
-
-    assert same_bits(in_mode(modes, mode, everything), everything())
-
-
 def test_nothing_leaks_a_mode(modes):
     """Case 22: subnormals still exist after import and fit, in every thread."""
     found = []

@@ -280,7 +280,7 @@ def test_no_penalty_gives_anything_but_numbers(loss, solver):
             try:
                 result = gradient_descent(X, y, loss=loss, solver=solver, **settings)
             except DivergenceError:
-                assert alpha > 1e100
+                assert alpha > 1e100 or (solver, loss) == ("gd", "perceptron")  # which has a rate of 1
                 continue
             for part in (result.coef, result.intercept, result.error, result.loss_curve):
                 assert np.isfinite(part).all(), (alpha, l1_ratio, result)

@@ -335,8 +335,7 @@ warnings.simplefilter("ignore", ConvergenceWarning)
 def megabytes(name):
     return int(re.search(name + r":\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 def grown(call):
-    with open("/proc/self/clear_refs", "w") as file:  # the peak is forgotten; getrusage would inherit that of the parent
-        file.write("5")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is forgotten; getrusage would inherit the parent's
     before = megabytes("VmRSS")
     call()
     return megabytes("VmHWM") - before
@@ -386,7 +385,7 @@ for kind, ways in found.items():
         assert more <= {"pass": 4, "scores": 12, "gd": 4, "sgd": 4}.get(way, 48), (kind, way, more)
 """
     )
-    print(run_python(code, timeout=100))
+    run_python(code, timeout=100)
 
 
 @LINUX
@@ -410,7 +409,7 @@ found = {
 assert max(found.values()) <= 12, found
 """
     )
-    print(run_python(code, timeout=100))
+    run_python(code, timeout=100)
 
 
 def test_nothing_is_left_behind():

@@ -54,9 +54,7 @@ def test_derivative_and_curvature_are_slopes(loss):
         smooth = np.ones_like(smooth)
     assert smooth.mean() > 0.99
     np.testing.assert_allclose(slope[smooth], ((above - below) / (2 * h))[smooth], rtol=1e-7, atol=1e-8)
-    np.testing.assert_allclose(
-        curvature[smooth], ((slope_above - slope_below) / (2 * h))[smooth], rtol=1e-7, atol=1e-8
-    )
+    np.testing.assert_allclose(curvature[smooth], ((slope_above - slope_below) / (2 * h))[smooth], rtol=1e-7, atol=1e-8)
     assert (curvature.any()) != (loss in KINKED)
 
 
@@ -175,8 +173,7 @@ def test_class_codes(loss):
         np.testing.assert_array_equal(a, b)
     if loss != "log_loss":  # one against the rest: the errors of three neurons add up
         alone = [
-            error_and_gradient(X, c, w, b, loss=loss)[0]
-            for c, w, b in zip(columns.T, coef, intercept, strict=True)
+            error_and_gradient(X, c, w, b, loss=loss)[0] for c, w, b in zip(columns.T, coef, intercept, strict=True)
         ]
         assert by_code[0] == pytest.approx(sum(alone))
 
@@ -254,9 +251,7 @@ def test_first_steps_of_the_adaptive_rules():
     assert gradient_descent(X, y, solver="adagrad", **options).coef[0] == pytest.approx(
         -0.1 * g / (6 + 1e-10), rel=1e-15
     )
-    assert gradient_descent(X, y, solver="rmsprop", **options).coef[0] == pytest.approx(
-        0.1 / np.sqrt(0.1), rel=1e-8
-    )
+    assert gradient_descent(X, y, solver="rmsprop", **options).coef[0] == pytest.approx(0.1 / np.sqrt(0.1), rel=1e-8)
     assert gradient_descent(X, y, solver="adam", **options).coef[0] == pytest.approx(0.1, rel=1e-6)
     assert gradient_descent(X, y, solver="adam", **options).intercept == 0.0
 
@@ -268,9 +263,7 @@ def test_proximal_steps_solve_the_lasso():
     y = Q @ np.array([3.0, -2.0, 0.2, -0.1, 0.0, 1.0]) + 0.01 * rng.normal(size=50)
     plain = Q.T @ y / 50
     expected = np.sign(plain) * np.maximum(np.abs(plain) - 0.5, 0)
-    result = gradient_descent(
-        Q, y, alpha=0.5, l1_ratio=1.0, eta0=1.0, fit_intercept=False, max_iter=3, tol=None
-    )
+    result = gradient_descent(Q, y, alpha=0.5, l1_ratio=1.0, eta0=1.0, fit_intercept=False, max_iter=3, tol=None)
     np.testing.assert_allclose(result.coef, expected, atol=1e-14)
     assert (result.coef == 0).sum() == 3
 
@@ -309,9 +302,7 @@ def test_batches_cover_every_row_once_an_epoch_in_the_given_order():
 
 @pytest.mark.parametrize("schedule", ["constant", "invscaling", "optimal"])
 @pytest.mark.parametrize("average", [False, 7])
-@pytest.mark.parametrize(
-    "loss", ["squared_error", "huber", "log_loss", "hinge", "modified_huber", "perceptron"]
-)
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "log_loss", "hinge", "modified_huber", "perceptron"])
 def test_one_row_at_a_time_is_scikit_learns_sgd(loss, schedule, average):
     X, y, _, _ = problem(loss)
     y = np.sign(y - 0.5) if loss == "log_loss" else y
@@ -378,5 +369,3 @@ def test_weights_count_against_those_of_other_batches():
     without = gradient_descent(X, y, **(options | {"eta0": 0.15})).path  # mean s = 2/3
     np.testing.assert_array_equal(path[2], path[1])
     np.testing.assert_allclose(path[1], without[1], rtol=1e-14)
-
-

@@ -59,7 +59,9 @@ def as_column(values, n: int, name: str, *, n_columns: int = 1, finite: bool = T
         wanted = f"({n},)" if n_columns == 1 else f"({n},) or ({n}, {n_columns})"
         raise ValueError(f"{name} must be of shape {wanted}, got {values.shape}")
     if values.shape[0] != n:
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n}, {name} has {values.shape[0]}")
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n}, {name} has {values.shape[0]}"
+        )
     check_finite(values, name)
     return values
 
