@@ -84,8 +84,8 @@ cdef extern from "gdfast.h" nogil:
     const char *gd_loss_name(int)
     int gd_loss_is_margin(int)
     int gd_loss_is_smooth(int)
-    gd_status gd_pointwise(const char *, int, double, double, int64_t, const double *, const double *, double *, double *,
-                           double *)
+    gd_status gd_pointwise(const char *, int, double, double, int64_t, const double *, const double *, double *,
+                           double *, double *)
     gd_status gd_pointwise_softmax(const char *, int64_t, int64_t, const double *, const double *, double *, double *)
     gd_status gd_init(const char *)
     const char *gd_isa_name()

@@ -23,8 +23,8 @@ SMOOTH_LOSSES = tuple(name for i, name in enumerate(LOSSES) if gd_loss_is_smooth
 
 
 cdef extern from "Python.h":
-    # Declared without Cython's error checks: an exception that a signal handler raises inside a hook stays pending until
-    # the engine has returned, see raise_status.
+    # Declared without Cython's error checks: an exception that a signal handler raises inside a hook stays
+    # pending until the engine has returned, see raise_status.
     int PyErr_CheckSignals() nogil
     void *PyErr_Occurred() nogil
 
@@ -224,9 +224,9 @@ cdef curve_array(const gd_curve *curve):
 
 
 def descend(Problem problem, Problem validation, weights, *, str solver, str learning_rate, double eta0, double power_t,
-            double momentum, bint nesterov, double beta_1, double beta_2, int64_t batch_size, bint shuffle, uint64_t seed,
-            int64_t max_iter, double tol, int64_t n_iter_no_change, int64_t average, int n_threads, int keep_path,
-            callback=None):
+            double momentum, bint nesterov, double beta_1, double beta_2, int64_t batch_size, bint shuffle,
+            uint64_t seed, int64_t max_iter, double tol, int64_t n_iter_no_change, int64_t average, int n_threads,
+            int keep_path, callback=None):
     """Run gd_descend from `weights` (k*d coef, then k intercepts). Returns (status name, weights, report dict).
 
     Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, error, validation_error, gradient_norm,
@@ -319,8 +319,6 @@ def pointwise_softmax(Z, Y, *, isa=None):
         status = gd_pointwise_softmax(isa_name, zs.shape[0], zs.shape[1], &zs[0, 0], &ys[0, 0], &e[0], &s[0, 0])
     raise_status(status)
     return error, derivative
-
-
 
 
 _start()

@@ -569,11 +569,11 @@ def gradient_descent(
     """
     solver = _choice(solver, "solver", _core.SOLVERS)
     loss = _choice(loss, "loss", LOSSES)
+    l2, l1 = _penalties(alpha, l1_ratio)
     if loss == "perceptron":  # w = 0 minimises its error but separates nothing: its rule is the thing, not its optimum
         solver = "sgd" if solver == "auto" else solver
         if learning_rate == "auto" and solver == "gd":
-            learning_rate, eta0 = "constant", 1.0  # any rate gives the same decisions
-    l2, l1 = _penalties(alpha, l1_ratio)
+            learning_rate, eta0 = "constant", 1.0 / max(1.0, l2 + l1)  # any rate gives the same decisions
     settings = _settings(
         solver,
         learning_rate,

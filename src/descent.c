@@ -227,6 +227,7 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
         before = gained;
         save(run, error, good);
         if ((status = gd_run_record(run, gd_run_weights(run), error, full_gradient_norm(run, room), eta, &stop))) return status;
+        good->path_size = run->report->path.size;
         if (stop) break;
         slow = settings->tol >= 0.0 && least <= settings->tol * fabs(error) ? slow + 1 : 0;
         if (slow >= patience) { /* several times in a row, for gains need not shrink evenly */

@@ -68,7 +68,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 1e9;
     metric->n_factors = alike || dear ? 1 : k;
     int64_t f = metric->n_factors, threads = metric->engine.n_threads, room = (2 * GD_GRAM_ROWS + PANEL) * p_pad;
-    double *at = metric->arena = gd_alloc(f * matrix * (metric->keep_model ? 2 : 1) + 2 * d + 2 * f * sample.n + p + threads * room, 8);
+    double *at = metric->arena = gd_alloc(f * matrix * (metric->keep_model ? 2 : 1) + 2 * d + 2 * f * sample.n + p + k + threads * room, 8);
     if (!at) return GD_NO_MEMORY;
     metric->room = at, at += threads * room;
     metric->model = at, at += f * matrix;
@@ -77,6 +77,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     metric->h = at, at += f * sample.n;
     metric->h_built = at, at += f * sample.n;
     metric->least = at, at += p;
+    metric->bias = at, at += k;
     metric->center = at, at += d;
     metric->scale = at;
     metric->columns = (gd_columns){metric->center, metric->scale, d, p, p_pad};
@@ -266,7 +267,7 @@ void gd_metric_to_weights(const gd_metric *metric, const double *v, double *weig
     for (int64_t c = 0; c < metric->k; c++) {
         double shift = 0.0, *w = weights + c * d;
         for (int64_t j = 0; j < d; j++) w[j] = metric->scale[j] * v[c * p + j], shift += metric->center[j] * w[j];
-        if (p > d) weights[metric->k * d + c] = v[c * p + d] - shift;
+        weights[metric->k * d + c] = p > d ? v[c * p + d] - shift : metric->bias[c];
     }
 }
 
@@ -277,5 +278,6 @@ void gd_metric_from_weights(const gd_metric *metric, const double *weights, doub
         double shift = 0.0;
         for (int64_t j = 0; j < d; j++) v[c * p + j] = w[j] / metric->scale[j], shift += metric->center[j] * w[j];
         if (p > d) v[c * p + d] = weights[metric->k * d + c] + shift;
+        else metric->bias[c] = weights[metric->k * d + c];
     }
 }

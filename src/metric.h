@@ -19,6 +19,7 @@ typedef struct gd_metric {
     double *model;         /* (n_factors, p, p_pad) H, symmetric; or (n_factors, p) its diagonal */
     double *factor;        /* (n_factors, p, p_pad) Cholesky; the same memory as model unless keep_model */
     double *h, *h_built;   /* (n_factors, m) curvature now, and when the metric was built */
+    double *bias;          /* (k) without an intercept to fit: the given biases, which stay */
     double *least;         /* (p) smallest pivots */
     void *arena, *room;    /* room: scratch of the gram tasks */
     int built;

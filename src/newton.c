@@ -118,14 +118,14 @@ static void quasi_newton_step(gd_newton_work *work) {
 
 /* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| by cyclic coordinate descent
  * over the active weights, with full sweeps to find new ones (Friedman, Hastie & Tibshirani 2010). product = H delta. */
-static void coordinate_descent(const gd_metric *metric, const double *H, double l1, const double *v, const double *gradient,
+static void coordinate_descent(gd_metric *metric, const double *H, double l1, const double *v, const double *gradient,
                                double *target, double *product) {
     int64_t d = metric->columns.d, p = metric->p, stride = metric->diagonal ? 0 : metric->p_pad;
     double first = 0.0;
     int everything = 1;
     memcpy(target, v, sizeof *v * (size_t)p);
     memset(product, 0, sizeof *v * (size_t)p);
-    for (int sweep = 0; sweep < MOST_SWEEPS; sweep++) {
+    for (int sweep = 0; sweep < MOST_SWEEPS && !gd_engine_poll(&metric->engine); sweep++) {
         double gain = 0.0;
         for (int64_t j = 0; j < p; j++) {
             if (!everything && target[j] == 0.0) continue;
@@ -147,7 +147,7 @@ static void coordinate_descent(const gd_metric *metric, const double *H, double 
 }
 
 static void proximal_step(gd_newton_work *work) {
-    const gd_metric *metric = work->metric;
+    gd_metric *metric = work->metric;
     double l1 = metric->engine.problem.l1, quadratic = 0.0, kinks = 0.0;
     int64_t p = metric->p;
     for (int64_t c = 0; c < metric->k; c++) {
@@ -240,6 +240,7 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
             work->trust_metric = exact && t == 1.0;
             find_step(work);
         }
+        if (work->metric->engine.interrupted) return GD_INTERRUPTED;
         errors[step % (2 * WINDOW + 1)] = work->error;
         double floor = (constant ? 1e-20 : 1e-14) * work->first_error; /* E* may be 0 */
         if (work->rescale) work->decrement = fmax(work->decrement, still_to_gain(errors, step, fmax(floor, 1e-3 * tol * fabs(work->error))));

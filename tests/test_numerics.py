@@ -280,7 +280,7 @@ def test_no_penalty_gives_anything_but_numbers(loss, solver):
             try:
                 result = gradient_descent(X, y, loss=loss, solver=solver, **settings)
             except DivergenceError:
-                assert alpha > 1e100 or (solver, loss) == ("gd", "perceptron")  # which has a rate of 1
+                assert alpha > 1e100
                 continue
             for part in (result.coef, result.intercept, result.error, result.loss_curve):
                 assert np.isfinite(part).all(), (alpha, l1_ratio, result)
@@ -336,7 +336,7 @@ def shapes():
     return {
         "constant column": np.c_[X[:, :5], np.full(40, 3.0)], "zero column": np.c_[X[:, :5], np.zeros(40)],
         "huge constant": np.c_[X[:, :5], np.full(40, 1e12)], "duplicates": X[:, [0, 1, 2, 0, 1, 2]], "rank 2": low,
-        "p >> n": rng.normal(size=(10, 300)), "p > 2048": rng.normal(size=(6, 2100)), "n = 1": X[:1], "n = 2": X[:2],
+        "p >> n": rng.normal(size=(10, 300)), "n = 1": X[:1], "n = 2": X[:2],
         "p = 1": X[:, :1], "n = p = 1": X[:1, :1], "zeros": np.zeros((40, 6)), "ones": np.ones((40, 6)),
         "one row repeated": np.tile(X[:1], (40, 1)), "subnormal": np.full((40, 6), 5e-324),
         "nearly constant": 1e8 + X * 1e-8,

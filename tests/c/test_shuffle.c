@@ -54,6 +54,7 @@ static void orders_differ(void) {
         for (uint64_t seed = 0; seed < 30; seed++) {
             CHECK(agreements(n, seed, 1, seed, 2) <= 12, "n %d, two epochs of seed %d", (int)n, (int)seed);
             CHECK(agreements(n, seed, 1, seed + 1, 1) <= 12, "n %d, seeds %d and one more", (int)n, (int)seed);
+            CHECK(agreements(n, seed, 1, seed ^ 1, 0) <= 12, "n %d, seed and epoch of seed %d mixed up", (int)n, (int)seed);
             CHECK(agreements(n, seed, 0, 1ULL << 40 | seed, 0) <= 12, "n %d, the upper bits of seed %d", (int)n, (int)seed);
         }
 }
