@@ -627,14 +627,14 @@ def gradient_descent(
     start, single = _start(coef_init, intercept_init, targets.k, X.shape[1], np.ndim(targets.y) == 1 and targets.k == 1)
     hook = None if callback is None else _hook(callback, targets.k, X.shape[1], single)
     status, weights, report = _core.descend(problem, validation, start, callback=hook, **settings)
-    if status == "not_finite":
+    if status != "ok":
         check_finite(X, "X", rows)
         if validation is not None:
             check_finite(validation.X, "X" if validation.X is X else "X_val", rows_val)
-        raise DivergenceError(_overflow_message(X, targets.y, rows))
-    if status == "diverged":
-        check_finite(X, "X", rows)
-        raise DivergenceError(_divergence_message(report, settings["eta0"]))
+        overflow = status == "not_finite"
+        raise DivergenceError(
+            _overflow_message(X, targets.y, rows) if overflow else _divergence_message(report, settings["eta0"])
+        )
     report["vanished"] = (
         report["error"] == 0.0 and loss in _SQUARES and targets.y.any() and np.abs(targets.y).max() < _SMALLEST_SQUARE
     )

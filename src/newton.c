@@ -242,7 +242,7 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
         }
         if (work->metric->engine.interrupted) return GD_INTERRUPTED;
         errors[step % (2 * WINDOW + 1)] = work->error;
-        double floor = (constant ? 1e-20 : 1e-14) * work->first_error; /* E* may be 0 */
+        double floor = (engine->problem.loss == gd_loss_log_loss ? 1e-14 : constant ? 1e-20 : 1e-17) * work->first_error; /* E* may be 0 */
         if (work->rescale) work->decrement = fmax(work->decrement, still_to_gain(errors, step, fmax(floor, 1e-3 * tol * fabs(work->error))));
         stalled = work->decrement < 0.5 * least ? 0 : stalled + 1;
         least = fmin(least, work->decrement);
