@@ -65,11 +65,11 @@ gd_status gd_run_record(gd_run *run, const double *weights, double error, double
         status = gd_engine_evaluate(&run->validation, weights, &validation_error, NULL);
         if (!status) gd_add_l1(&run->validation.problem, weights, &validation_error, NULL);
     }
-    if (!status) status = curve_add(&report->loss, 1, &error);
     if (!status && run->validation.arena && !isfinite(validation_error)) { /* the weights, or what was held out */
         report->error = error, report->diverged_epoch = report->n_iter--, report->diverged_step = run->state->t;
         return GD_DIVERGED;
     }
+    if (!status) status = curve_add(&report->loss, 1, &error);
     if (!status && run->validation.arena) status = curve_add(&report->validation, 1, &validation_error);
     if (!status) status = curve_add(&report->gradient_norm, 1, &gradient_norm);
     if (!status) status = curve_add(&report->eta, 1, &eta);
