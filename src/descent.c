@@ -501,6 +501,7 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
         if (!status) status = settings->solver == GD_SOLVER_AUTO ? gd_newton(&run) : descend_rule(&run);
         if (!status && report->n_iter == 0) status = record_start(&run);
         if (!status) status = conclude(&run);
+        if (status && !gd_all_finite(run.size, state->weights)) copy(&run, state->weights, run.best); /* the start */
         report->n_passes = (int64_t)(run.engine.rows_read / (double)problem->n + 0.5);
         report->missing_threads = run.engine.missing_threads + run.validation.missing_threads;
     }
