@@ -114,6 +114,11 @@ typedef struct gd_trial {
     double *gradient, *weights, *velocity, *square, *mean; /* (size) each */
 } gd_trial;
 
+/* In room (5, size). */
+static gd_trial trial_in(double *room, int64_t size) {
+    return (gd_trial){NAN, 0, 0, room, room + size, room + 2 * size, room + 3 * size, room + 4 * size};
+}
+
 static gd_status evaluate(gd_run *run, double *error, double *gradient) {
     gd_status status = gd_engine_evaluate(&run->engine, run->state->weights, error, gradient);
     if (!status) gd_add_l1(&run->engine.problem, run->state->weights, error, NULL);
@@ -362,14 +367,26 @@ static gd_status why_not_finite(gd_run *run, double error) {
 /* schedule auto: an epoch that left the finite range, or whose mean error is over ten times the error it began with, is to be
  * taken back. good->error, NAN at first, becomes the exact error at its beginning once that is in question. */
 static gd_status must_go_back(gd_run *run, const double *before, double error, int bad, gd_trial *good, int *answer) {
-    *answer = bad;
-    if (bad || fabs(error) <= 10.0 * fabs(*before)) return GD_OK;
+    *answer = 0;
+    if (!bad && fabs(error) <= 10.0 * fabs(*before)) return GD_OK;
     if (isnan(good->error)) {
         gd_status status = gd_engine_evaluate(&run->engine, good->weights, &good->error, NULL);
         if (status) return status;
+        if (isnan(good->error)) good->error = INFINITY;
     }
-    *answer = fabs(error) > 10.0 * fabs(good->error) + 1.0;
+    *answer = bad || fabs(error) > 10.0 * fabs(good->error) + 1.0;
     return GD_OK;
+}
+
+/* Back to where the refused epoch began; one further if that was bad already, by the last update of the epoch before. */
+static void go_back(gd_run *run, gd_trial *good, gd_trial *older) {
+    if (!isfinite(good->error) && older->t < good->t) {
+        gd_trial bad = *good;
+        *good = *older, *older = bad;
+        good->path_size = bad.path_size; /* its epoch has been recorded */
+        older->t = good->t;
+    }
+    restore(run, good);
 }
 
 /* The mean error of an epoch, each batch's taken before its update, plus the penalty at its end. The gradient norm is that
@@ -384,14 +401,29 @@ static void close_epoch(gd_run *run, const gd_epoch_sums *sums, const gd_trial *
     run->state->epoch++;
 }
 
-static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, gd_trial *good, double *room) {
+/* schedule auto: nobody has seen the weights of the last epoch's last update. Where their error is not finite, those that the
+ * epoch began with are returned. */
+static gd_status check_last(gd_run *run, const gd_trial *good) {
+    double error;
+    gd_status status = gd_engine_evaluate(&run->engine, gd_run_weights(run), &error, NULL);
+    int64_t kept = run->report->path.size;
+    if (!status && !isfinite(error)) restore(run, good);
+    run->report->path.size = kept;
+    return status;
+}
+
+static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, gd_trial *good, gd_trial *older, double *room) {
     const gd_settings *settings = run->settings;
     double before = NAN, scale = 0.0;
     int stop = 0;
     run->best_monitor = INFINITY;
     for (int64_t refused = 0; !stop && run->report->n_iter < settings->max_iter;) {
         gd_epoch_sums sums;
-        if (!refused) save(run, NAN, good);
+        if (!refused) {
+            gd_trial next = *older;
+            *older = *good, *good = next;
+            save(run, NAN, good);
+        }
         gd_status status = epoch_of_batches(run, rates, order, &sums);
         if (status && status != GD_DIVERGED) return status;
         double error = sums.weight > 0.0 ? sums.error / sums.weight : 0.0, norm;
@@ -403,7 +435,7 @@ static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, 
         else if ((status = exploded(run, error, run->state->square ? 1e6 : 1e3, &scale, &bad)) || bad) return status ? status : diverged(run, error);
         if (back) {
             if (++refused > 200) return diverged(run, error);
-            restore(run, good);
+            go_back(run, good, older);
             rates->eta *= 0.5;
             continue;
         }
@@ -422,8 +454,9 @@ static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, 
             }
         }
     }
-    if (run->report->reason != GD_STOP_NO_IMPROVEMENT) return GD_OK;
-    gd_status status = evaluate(run, &before, run->gradient); /* no improvement where, though? */
+    gd_status status = settings->schedule == GD_AUTO ? check_last(run, good) : GD_OK;
+    if (status || run->report->reason != GD_STOP_NO_IMPROVEMENT) return status;
+    status = evaluate(run, &before, run->gradient); /* no improvement where, though? */
     return status ? status : certify(run, before, &run->report->suboptimality);
 }
 
@@ -433,7 +466,7 @@ static gd_status descend_rule(gd_run *run) {
     int64_t size = run->size, batch = run->settings->batch_size;
     int full = run->settings->solver == GD_SOLVER_GD || (!batch && !run->settings->shuffle);
     gd_order order = {.capacity = full ? 0 : gd_max(ORDER, 2 * (batch ? batch : run->engine.problem.n) + AHEAD)};
-    double *room = gd_alloc(6 * size, 8);
+    double *room = gd_alloc(11 * size, 8);
     order.rows = gd_alloc(full || !run->settings->shuffle ? 0 : order.capacity, sizeof *order.rows);
     gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
     gd_rates rates = {0};
@@ -442,10 +475,10 @@ static gd_status descend_rule(gd_run *run) {
         status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {
-        gd_trial good = {NAN, 0, 0, room, room + size, room + 2 * size, room + 3 * size, room + 4 * size};
+        gd_trial good = trial_in(room, size), older = trial_in(room + 5 * size, size);
         run->path_by_update = !full && run->settings->keep_path == 2;
-        status = full ? descend_full(run, &rates, &good, room + 5 * size)
-                      : descend_batches(run, &rates, &order, &good, room + 5 * size);
+        status = full ? descend_full(run, &rates, &good, room + 10 * size)
+                      : descend_batches(run, &rates, &order, &good, &older, room + 10 * size);
     }
     gd_release(order.rows);
     gd_release(room);
