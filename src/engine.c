@@ -34,11 +34,11 @@ static int uses_double_lanes(const gd_problem *problem) {
 }
 
 /* Native, aligned and contiguous along the lanes: kernels may read X where it lies. */
-static int can_read_in_place(const gd_problem *problem, int doubles, int by_rows) {
+static int can_read_in_place(const gd_problem *problem, int doubles) {
     const gd_matrix *X = &problem->X;
-    int64_t size = doubles ? 8 : 4, lane = by_rows ? X->row_stride : X->col_stride, other = by_rows ? X->col_stride : X->row_stride;
+    int64_t size = doubles ? 8 : 4;
     return X->type == (doubles ? GD_F64 : GD_F32) && !X->swapped && !problem->rows && (uintptr_t)X->data % (uintptr_t)size == 0 &&
-           (lane == size || (by_rows ? X->n_rows : X->n_cols) == 1) && other % size == 0;
+           (X->col_stride == size || X->n_cols == 1) && X->row_stride % size == 0;
 }
 
 static void plan_pass(gd_engine *engine) {
@@ -52,15 +52,11 @@ static void plan_pass(gd_engine *engine) {
     pass->k_pad = pass->k == 1 ? 1 : round_up(pass->k, lanes);
     pass->d_pad = round_up(pass->d, lanes);
     pass->doubles = doubles;
-    pass->by_rows = pass->k == 1 && pass->d < GD_SMALL_D;
-    pass->direct = can_read_in_place(problem, doubles, pass->by_rows);
+    pass->direct = can_read_in_place(problem, doubles);
     pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + pass->d * pass->k_pad;
-    pass->tile_rows = GD_BLOCK_ROWS;
-    if (!pass->by_rows) {
-        pass->tile_rows = GD_TILE_ROWS;
-        while (pass->tile_rows > 8 && pass->tile_rows * pass->d * size > GD_TILE_BYTES) pass->tile_rows /= 2;
-    }
+    pass->tile_rows = GD_TILE_ROWS;
+    while (pass->tile_rows > 8 && pass->tile_rows * pass->d * size > GD_TILE_BYTES) pass->tile_rows /= 2;
 }
 
 /* Hands out consecutive aligned pieces of an arena, or, with base NULL, measures how large it must be. */
@@ -78,18 +74,19 @@ static void *cut(gd_cutter *cutter, int64_t count, int64_t size) {
 
 static void cut_all(gd_engine *engine, gd_cutter *cutter) {
     const gd_pass *pass = &engine->pass;
-    int64_t size = pass->doubles ? 8 : 4, lanes = pass->doubles ? GD_LANES_D : GD_LANES_F, rows = pass->tile_rows;
+    int64_t size = pass->doubles ? 8 : 4, rows = pass->tile_rows;
+    int64_t points = pass->k == 1 ? GD_BLOCK_ROWS : rows * pass->k; /* one output, one row a step: a block at a time */
     engine->scratch = cut(cutter, engine->n_threads, sizeof *engine->scratch);
     for (int t = 0; t < engine->n_threads; t++) {
         gd_scratch s;
         s.tile = cut(cutter, rows * pass->d, size); /* also for batches gathered from rows that could be read in place */
-        s.gradient = cut(cutter, pass->k == 1 && !pass->doubles ? 2 * pass->d_pad * (pass->by_rows ? lanes : 1) : pass->k > 1 ? (pass->d + 1) * pass->k_pad : pass->by_rows ? pass->d * lanes : pass->d_pad, size);
+        s.gradient = cut(cutter, pass->k == 1 ? pass->d_pad * (pass->doubles ? 1 : 2) : (pass->d + 1) * pass->k_pad, size); /* steps.inc: in double */
         s.Z = cut(cutter, rows * pass->k_pad, size);
         s.R = cut(cutter, rows * pass->k_pad, size);
-        s.z = cut(cutter, rows * pass->k, 8);
-        s.y = cut(cutter, rows * pass->k, 8);
-        s.r = cut(cutter, rows * pass->k, 8);
-        s.offset = cut(cutter, gd_max(rows * pass->k, GD_BLOCK_ROWS), 8);
+        s.z = cut(cutter, points, 8);
+        s.y = cut(cutter, points, 8);
+        s.r = cut(cutter, points, 8);
+        s.offset = cut(cutter, gd_max(points, GD_BLOCK_ROWS), 8);
         s.s = cut(cutter, GD_BLOCK_ROWS, 8);
         s.e = cut(cutter, GD_BLOCK_ROWS, 8);
         s.room = cut(cutter, GD_BLOCK_ROWS, 8);

@@ -29,6 +29,9 @@ typedef struct gd_ahead { const char *data; int64_t row, element; } gd_ahead;
 /* How many rows ahead a scattered row is asked for, and how many bytes of it; the processor's own prefetcher goes on. */
 enum { GD_ROWS_AHEAD = 32, GD_BYTES_AHEAD = 512 };
 
+/* Slopes found at once where one row is all there is. */
+enum { GD_SLOPES = 2 };
+
 #define GD_STRING_(x) #x
 #define GD_STRING(x) GD_STRING_(x)
 

@@ -10,7 +10,7 @@
 #define GD_BIG_ENDIAN 0
 #endif
 
-enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_SMALL_D = 16, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_GRAM_ROWS = 64 };
+enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_GRAM_ROWS = 64 };
 
 /* One pass in the making: the problem, the weights in the lane type, and how tiles are cut. Constant during a pass. */
 typedef struct gd_pass {
@@ -18,22 +18,21 @@ typedef struct gd_pass {
     int64_t d, k;
     int64_t k_pad;          /* k rounded up to whole lanes; 1 when k == 1 */
     int64_t d_pad;          /* d rounded up to whole lanes */
-    int64_t tile_rows;      /* rows per tile, a power of two; all of the block when by_rows */
+    int64_t tile_rows;      /* rows per tile, a power of two */
     int64_t rows_known;     /* entries of problem->rows that may be looked at, to fetch rows ahead of their turn */
     const void *weights;    /* k == 1: (d_pad) real; k > 1: (d, k_pad) real; the padding is 0 */
     const double *bias;     /* (k) */
     int doubles;            /* real is double */
     int direct;             /* X can be used where it lies: native, aligned, rows contiguous */
-    int by_rows;            /* k == 1 and d < GD_SMALL_D: lanes along rows, tiles column-major */
     int64_t out_size;       /* doubles that a block produces: 2 + k_pad + d * k_pad */
 } gd_pass;
 
 /* Scratch of one thread, sized by gd_scratch_size. */
 typedef struct gd_scratch {
-    void *tile;      /* (tile_rows, d) real, or (d, GD_BLOCK_ROWS) when by_rows */
-    void *gradient;  /* (d, k_pad) real, one extra row for the bias when k > 1; (d, lanes) when by_rows */
+    void *tile;      /* (tile_rows, d) real */
+    void *gradient;  /* (d, k_pad) real, one extra row for the bias when k > 1 */
     void *Z, *R;     /* (tile_rows, k_pad) real */
-    double *z, *y, *r, *offset; /* (k, tile_rows); offset at least (1, GD_BLOCK_ROWS) */
+    double *z, *y, *r, *offset; /* (k, tile_rows), k == 1: (1, GD_BLOCK_ROWS); offset at least that */
     double *s, *e, *room, *probe; /* (GD_BLOCK_ROWS) */
     double *slopes;             /* (GD_BLOCK_ROWS) k == 1: dE/dz of the whole block */
 } gd_scratch;

@@ -82,7 +82,7 @@ GD_INLINE gd_point GD_NAME(gamma)(double z, double y, double a, double mu) {
 /* log(1 + exp(z)) - y z, y in [0, 1]. With q the smaller of sigmoid(z), sigmoid(-z) nothing cancels for y = 0 and 1. */
 GD_INLINE gd_point GD_NAME(log_loss)(double z, double y, double a, double mu) {
     (void)a, (void)mu;
-    double u = GD_NAME(exp)(-fabs(z)), p = 1.0 / (1.0 + u), q = u * p;
+    double u = GD_NAME(exp_below)(-fabs(z)), p = 1.0 / (1.0 + u), q = u * p;
     double at_z = z >= 0.0 ? p : q, at_minus_z = z >= 0.0 ? q : p;
     double tail = z >= 0.0 ? z * (1.0 - y) : -z * y;
     return (gd_point){GD_NAME(log1p)(u, p) + tail, GD_FMA(1.0 - y, at_z, -y * at_minus_z), p * q};

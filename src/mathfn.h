@@ -29,10 +29,10 @@ GD_INLINE double GD_NAME(power_of_2)(double k) {
     return GD_NAME(from_bits)((GD_NAME(to_bits)(k + magic) + 1023u) << 52);
 }
 
-/* exp(x): 0 below -746, infinity above 710, NaN for NaN, subnormal results rounded once. */
-GD_INLINE double GD_NAME(exp)(double x) {
+/* exp(x) for x <= 710: 0 below -746, NaN for NaN, subnormal results rounded once. */
+GD_INLINE double GD_NAME(exp_below)(double x) {
     const double log2e = 0x1.71547652b82fep0, ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
-    double y = x < -746.0 ? -746.0 : x > 710.0 ? 710.0 : x;
+    double y = x < -746.0 ? -746.0 : x;
     double k = GD_FMA(y, log2e, 0x1.8p52) - 0x1.8p52;
     double r = GD_FMA(-k, ln2_low, GD_FMA(-k, ln2_high, y));
     /* exp(r) = 1 + r + r^2 (1/2 + r/6 + ...), |r| <= ln(2)/2: Taylor's terms to r^13 leave 4e-18. Estrin's scheme: the
@@ -47,6 +47,9 @@ GD_INLINE double GD_NAME(exp)(double x) {
     double half = GD_FMA(k, 0.5, 0x1.8p52) - 0x1.8p52; /* two factors reach the subnormals and the largest numbers */
     return p * GD_NAME(power_of_2)(half) * GD_NAME(power_of_2)(k - half);
 }
+
+/* exp(x), infinity above 710. */
+GD_INLINE double GD_NAME(exp)(double x) { return GD_NAME(exp_below)(x > 710.0 ? 710.0 : x); }
 
 /* log(x) for finite normal x > 0. */
 GD_INLINE double GD_NAME(log)(double x) {

@@ -22,6 +22,13 @@ GD_INLINE vf GD_NAME(vf_zero)(void) { return _mm512_setzero_ps(); }
 GD_INLINE vf GD_NAME(vf_set)(float x) { return _mm512_set1_ps(x); }
 GD_INLINE vf GD_NAME(vf_load)(const float *p) { return _mm512_loadu_ps(p); }
 GD_INLINE vf GD_NAME(vf_load_part)(const float *p, int n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p); }
+#define GD_WIDE_INTEGER(to, load) _mm512_cvtepi32_ps(_mm512_cvt##to##_epi32(load))
+GD_INLINE vf GD_NAME(vf_from_U8)(const char *p) { return GD_WIDE_INTEGER(epu8, _mm_loadu_si128((const __m128i *)(const void *)p)); }
+GD_INLINE vf GD_NAME(vf_from_I8)(const char *p) { return GD_WIDE_INTEGER(epi8, _mm_loadu_si128((const __m128i *)(const void *)p)); }
+GD_INLINE vf GD_NAME(vf_from_U16)(const char *p) { return GD_WIDE_INTEGER(epu16, _mm256_loadu_si256((const __m256i *)(const void *)p)); }
+GD_INLINE vf GD_NAME(vf_from_I16)(const char *p) { return GD_WIDE_INTEGER(epi16, _mm256_loadu_si256((const __m256i *)(const void *)p)); }
+GD_INLINE vf GD_NAME(vf_from_F16)(const char *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+#undef GD_WIDE_INTEGER
 GD_INLINE void GD_NAME(vf_store)(float *p, vf a) { _mm512_storeu_ps(p, a); }
 GD_INLINE vf GD_NAME(vf_add)(vf a, vf b) { return _mm512_add_ps(a, b); }
 GD_INLINE vf GD_NAME(vf_fma)(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
@@ -48,6 +55,27 @@ GD_INLINE double GD_NAME(vd_sum)(vd a) {
     return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
 }
 
+/* Lane i = the sum of a[i], in vf_sum's order: each round of additions folds the lanes of two vectors into one. a is spent. */
+GD_INLINE vf GD_NAME(vf_sum_each)(vf *a) {
+    for (int i = 0; i < 8; i++)
+        a[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a[i], a[i + 8], 0x44), _mm512_shuffle_f32x4(a[i], a[i + 8], 0xee));
+    for (int i = 0; i < 4; i++)
+        a[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a[i], a[i + 4], 0x88), _mm512_shuffle_f32x4(a[i], a[i + 4], 0xdd));
+    for (int i = 0; i < 2; i++)
+        a[i] = _mm512_add_ps(_mm512_shuffle_ps(a[i], a[i + 2], 0x44), _mm512_shuffle_ps(a[i], a[i + 2], 0xee));
+    vf mixed = _mm512_add_ps(_mm512_shuffle_ps(a[0], a[1], 0x88), _mm512_shuffle_ps(a[0], a[1], 0xdd));
+    /* lanes hold the rows 0 2 1 3, 8 10 9 11, 4 6 5 7, 12 14 13 15 */
+    return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15), mixed);
+}
+GD_INLINE vd GD_NAME(vd_sum_each)(vd *a) {
+    for (int i = 0; i < 4; i++)
+        a[i] = _mm512_add_pd(_mm512_shuffle_f64x2(a[i], a[i + 4], 0x44), _mm512_shuffle_f64x2(a[i], a[i + 4], 0xee));
+    for (int i = 0; i < 2; i++)
+        a[i] = _mm512_add_pd(_mm512_shuffle_f64x2(a[i], a[i + 2], 0x88), _mm512_shuffle_f64x2(a[i], a[i + 2], 0xdd));
+    vd mixed = _mm512_add_pd(_mm512_unpacklo_pd(a[0], a[1]), _mm512_unpackhi_pd(a[0], a[1])); /* rows 0 1, 4 5, 2 3, 6 7 */
+    return _mm512_shuffle_f64x2(mixed, mixed, 0xd8);
+}
+
 #elif GD_LEVEL == 2
 
 typedef struct { __m256 v[2]; } vf;
@@ -63,6 +91,20 @@ GD_INLINE __m256i GD_NAME(mask_f)(int n) {
 }
 GD_INLINE vf GD_NAME(vf_load_part)(const float *p, int n) {
     return (vf){{_mm256_maskload_ps(p, GD_NAME(mask_f)(n)), _mm256_maskload_ps(p + 8, GD_NAME(mask_f)(n - 8))}};
+}
+#define GD_WIDE_INTEGER(name, to, load, half)                                                                         \
+    GD_INLINE vf GD_NAME(vf_from_##name)(const char *p) {                                                             \
+        return (vf){{_mm256_cvtepi32_ps(_mm256_cvt##to##_epi32(load((const __m128i *)(const void *)p))),              \
+                     _mm256_cvtepi32_ps(_mm256_cvt##to##_epi32(load((const __m128i *)(const void *)(p + half))))}};   \
+    }
+GD_WIDE_INTEGER(U8, epu8, _mm_loadl_epi64, 8)
+GD_WIDE_INTEGER(I8, epi8, _mm_loadl_epi64, 8)
+GD_WIDE_INTEGER(U16, epu16, _mm_loadu_si128, 16)
+GD_WIDE_INTEGER(I16, epi16, _mm_loadu_si128, 16)
+#undef GD_WIDE_INTEGER
+GD_INLINE vf GD_NAME(vf_from_F16)(const char *p) {
+    return (vf){{_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p)),
+                 _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)))}};
 }
 GD_INLINE void GD_NAME(vf_store)(float *p, vf a) { _mm256_storeu_ps(p, a.v[0]); _mm256_storeu_ps(p + 8, a.v[1]); }
 GD_INLINE vf GD_NAME(vf_add)(vf a, vf b) {
@@ -104,6 +146,31 @@ GD_INLINE double GD_NAME(vd_sum)(vd a) {
     return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
 }
 
+/* Lane i = the sum of a[i], in vf_sum's order. a is spent. */
+GD_INLINE vf GD_NAME(vf_sum_each)(vf *a) {
+    __m256 b[8];
+    for (int i = 0; i < 8; i++) {
+        __m256 x = _mm256_add_ps(a[i].v[0], a[i].v[1]), y = _mm256_add_ps(a[i + 8].v[0], a[i + 8].v[1]);
+        b[i] = _mm256_add_ps(_mm256_permute2f128_ps(x, y, 0x20), _mm256_permute2f128_ps(x, y, 0x31));
+    }
+    for (int i = 0; i < 4; i++)
+        b[i] = _mm256_add_ps(_mm256_shuffle_ps(b[i], b[i + 4], 0x44), _mm256_shuffle_ps(b[i], b[i + 4], 0xee));
+    for (int i = 0; i < 2; i++) /* rows 0 4 2 6, 8 12 10 14 and 1 5 3 7, 9 13 11 15 */
+        b[i] = _mm256_add_ps(_mm256_shuffle_ps(b[i], b[i + 2], 0x88), _mm256_shuffle_ps(b[i], b[i + 2], 0xdd));
+    __m256 low = _mm256_unpacklo_ps(b[0], b[1]), high = _mm256_unpackhi_ps(b[0], b[1]);
+    __m256 first = _mm256_shuffle_ps(low, high, 0x44), last = _mm256_shuffle_ps(low, high, 0xee);
+    return (vf){{_mm256_permute2f128_ps(first, last, 0x20), _mm256_permute2f128_ps(first, last, 0x31)}};
+}
+GD_INLINE vd GD_NAME(vd_sum_each)(vd *a) {
+    __m256d b[4];
+    for (int i = 0; i < 4; i++) {
+        __m256d x = _mm256_add_pd(a[i].v[0], a[i].v[1]), y = _mm256_add_pd(a[i + 4].v[0], a[i + 4].v[1]);
+        b[i] = _mm256_add_pd(_mm256_permute2f128_pd(x, y, 0x20), _mm256_permute2f128_pd(x, y, 0x31));
+    }
+    for (int i = 0; i < 4; i += 2) b[i] = _mm256_add_pd(_mm256_unpacklo_pd(b[i], b[i + 1]), _mm256_unpackhi_pd(b[i], b[i + 1]));
+    return (vd){{_mm256_permute2f128_pd(b[0], b[2], 0x20), _mm256_permute2f128_pd(b[0], b[2], 0x31)}};
+}
+
 #else /* generic: 16-byte registers, which every 64-bit machine has */
 
 #ifndef GD_GENERIC_TYPES
@@ -131,10 +198,12 @@ typedef struct { d2 v[4]; } vd;
 GD_INLINE vf GD_NAME(vf_set)(float x) { vf r; GD_EACH(r, ((f4){x, x, x, x})); return r; }
 GD_INLINE vf GD_NAME(vf_zero)(void) { return GD_NAME(vf_set)(0.0f); }
 GD_INLINE vf GD_NAME(vf_load)(const float *p) { vf r; memcpy(&r, p, sizeof r); return r; }
-GD_INLINE vf GD_NAME(vf_load_part)(const float *p, int n) {
-    float full[16] = {0};
-    memcpy(full, p, (size_t)n * sizeof *p);
-    return GD_NAME(vf_load)(full);
+GD_INLINE vf GD_NAME(vf_load_part)(const float *p, int n) { /* no memcpy: a call for a few bytes */
+    vf r = GD_NAME(vf_zero)();
+    int v = 0;
+    for (; 4 * v + 4 <= n; v++) memcpy(&r.v[v], p + 4 * v, sizeof r.v[v]);
+    for (int i = 4 * v; i < n; i++) r.v[v][i & 3] = p[i];
+    return r;
 }
 GD_INLINE void GD_NAME(vf_store)(float *p, vf a) { memcpy(p, &a, sizeof a); }
 GD_INLINE vf GD_NAME(vf_add)(vf a, vf b) { vf r; GD_EACH(r, a.v[i] + b.v[i]); return r; }
@@ -148,9 +217,11 @@ GD_INLINE vd GD_NAME(vd_set)(double x) { vd r; GD_EACH(r, ((d2){x, x})); return 
 GD_INLINE vd GD_NAME(vd_zero)(void) { return GD_NAME(vd_set)(0.0); }
 GD_INLINE vd GD_NAME(vd_load)(const double *p) { vd r; memcpy(&r, p, sizeof r); return r; }
 GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) {
-    double full[8] = {0};
-    memcpy(full, p, (size_t)n * sizeof *p);
-    return GD_NAME(vd_load)(full);
+    vd r = GD_NAME(vd_zero)();
+    int v = 0;
+    for (; 2 * v + 2 <= n; v++) memcpy(&r.v[v], p + 2 * v, sizeof r.v[v]);
+    if (2 * v < n) r.v[v][0] = p[2 * v];
+    return r;
 }
 GD_INLINE vd GD_NAME(vd_from_floats)(const float *p, int n) {
     double full[8] = {0};
@@ -163,6 +234,18 @@ GD_INLINE vd GD_NAME(vd_fma)(vd a, vd b, vd c) { vd r; GD_EACH(r, GD_FMA_D2(a.v[
 GD_INLINE double GD_NAME(vd_sum)(vd a) {
     d2 c = (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]);
     return c[0] + c[1];
+}
+
+/* Lane i = the sum of a[i]. */
+GD_INLINE vf GD_NAME(vf_sum_each)(vf *a) {
+    float sums[16];
+    for (int i = 0; i < 16; i++) sums[i] = GD_NAME(vf_sum)(a[i]);
+    return GD_NAME(vf_load)(sums);
+}
+GD_INLINE vd GD_NAME(vd_sum_each)(vd *a) {
+    double sums[8];
+    for (int i = 0; i < 8; i++) sums[i] = GD_NAME(vd_sum)(a[i]);
+    return GD_NAME(vd_load)(sums);
 }
 
 #undef GD_EACH

@@ -344,7 +344,10 @@ def test_ctrl_c_ends_with_130_and_one_line(here):
             break
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    try:
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert err == "gdfast: interrupted\n"
     assert os.listdir() == ["long.parquet"]

@@ -92,6 +92,23 @@ def test_every_rule_schedule_and_loss(solver, schedule, loss):
 
 
 @pytest.mark.filterwarnings("ignore:Maximum number of iteration")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "uint8"])
+@pytest.mark.parametrize("loss, d", [*((loss, 30) for loss in LOSSES), *(("log_loss", d) for d in (1, 8, 17, 200, 784))])
+def test_one_row_a_step(loss, d, dtype):
+    """The kernel that fuses score, slope and update of a row, over more than one block of rows."""
+    X, y, _, _ = problem(loss, n=300, d=d)
+    X = np.asarray(X * 20 + 40).clip(0, 255).astype(dtype) if dtype == "uint8" else (X / d**0.5).astype(dtype)
+    rng = np.random.default_rng(d)
+    options = {"loss": loss, "solver": "sgd", "batch_size": 1, "alpha": 0.1, "eta0": 1e-6 if dtype == "uint8" else 0.05}
+    options |= {"sample_weight": rng.random(300), "offset": rng.normal(size=300), "max_iter": 2} | PARAMETERS | CONSTANT
+    ours, twin = descend(X, y, **options), reference.gradient_descent(X.astype(float), y, **options)
+    np.testing.assert_allclose(ours.coef, twin.coef, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(ours.intercept, twin.intercept, rtol=1e-11)
+    not_fused = descend(X, y, keep_path="step", **options)
+    np.testing.assert_allclose(ours.loss_curve, not_fused.loss_curve, rtol=1e-12 if dtype == "float64" else 1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Maximum number of iteration")
 @pytest.mark.parametrize("loss", ["absolute_error", "quantile", "epsilon_insensitive", "hinge"])
 def test_adaptive_gd(loss):
     """At a kink a constant rate only oscillates, so that the rate falls."""
