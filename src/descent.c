@@ -511,10 +511,8 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     unsigned long fp = gd_fp_enter();
     memset(report, 0, sizeof *report);
     report->suboptimality = report->best_validation = NAN;
-    int separate = settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax &&
-                   problem->loss != gd_loss_squared_error && !validation && !on_epoch && !settings->keep_path;
-    if (separate) {
-        gd_status each = gd_descend_outputs(problem, settings, hooks, state, report);
+    if (settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error) {
+        gd_status each = gd_descend_outputs(&run, problem, validation, hooks);
         gd_fp_restore(fp);
         return each;
     }

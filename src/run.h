@@ -45,7 +45,6 @@ int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n);
 
 /* solver auto: see newton.c; for several independent outputs: see outputs.c. */
 gd_status gd_newton(gd_run *run);
-gd_status gd_descend_outputs(const gd_problem *problem, const gd_settings *settings, const gd_hooks *hooks, gd_state *state,
-                             gd_report *report);
+gd_status gd_descend_outputs(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks);
 
 #endif
