@@ -56,7 +56,8 @@ static void plan_pass(gd_engine *engine) {
     pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + pass->d * pass->k_pad;
     pass->tile_rows = GD_TILE_ROWS;
-    while (pass->tile_rows > 8 && pass->tile_rows * pass->d * size > GD_TILE_BYTES) pass->tile_rows /= 2;
+    int64_t row_bytes = gd_max(pass->d * size, pass->k * 2); /* of X, or of scores and slopes */
+    while (pass->tile_rows > 8 && pass->tile_rows * row_bytes > GD_TILE_BYTES) pass->tile_rows /= 2;
 }
 
 /* Hands out consecutive aligned pieces of an arena, or, with base NULL, measures how large it must be. */
@@ -86,7 +87,7 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
         s.z = cut(cutter, points, 8);
         s.y = cut(cutter, points, 8);
         s.r = cut(cutter, points, 8);
-        s.offset = cut(cutter, gd_max(points, GD_BLOCK_ROWS), 8);
+        s.offset = cut(cutter, gd_max(gd_max(points, 4 * rows), GD_BLOCK_ROWS), 8); /* also softmax's room */
         s.s = cut(cutter, GD_BLOCK_ROWS, 8);
         s.e = cut(cutter, GD_BLOCK_ROWS, 8);
         s.room = cut(cutter, GD_BLOCK_ROWS, 8);
@@ -444,9 +445,9 @@ gd_status gd_pointwise_softmax(const char *isa, int64_t n, int64_t k, const doub
                                double *derivative) {
     const gd_kernels *kernels = gd_kernels_named(isa);
     if (!kernels) return GD_BAD_ARGUMENT;
-    double *room = gd_alloc(n * (3 * k + 1), 8);
+    double *room = gd_alloc(n * (3 * k + 4), 8);
     if (!room) return GD_NO_MEMORY;
-    double *z = room + n, *y = z + n * k, *slope = y + n * k;
+    double *z = room + 4 * n, *y = z + n * k, *slope = y + n * k;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < k; j++) z[j * n + i] = Z[i * k + j], y[j * n + i] = Y[i * k + j];
     unsigned long fp = gd_fp_enter();
