@@ -27,12 +27,12 @@ from gdfast._checks import (
     POSITIVE,
     Number,
     check_dtype,
-    check_weight,
     located,
     name_bad_column,
-    refuse_masked,
 )
+from gdfast._targets import read_weights
 from gdfast.functional import gradient_descent, scores
+from gdfast.rows.arrays import refuse_masked
 
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
 
@@ -301,7 +301,7 @@ class DescentEstimator(BaseEstimator):
     def _training_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows:
         X, y = self._check_X(X, y, reset=True, **self._checks_of_y())
         y = self._learn_target(y)
-        sample_weight = check_weight(sample_weight, X, "sample_weight")
+        sample_weight = read_weights(sample_weight, len(X))
         return Rows(X, y, self._weigh(y, sample_weight, learn=True), offset)
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows | None:
@@ -317,11 +317,10 @@ class DescentEstimator(BaseEstimator):
         try:
             X, y = self._check_X(X, y, reset=False, **self._checks_of_y())
             y = self._encode_target(y, "y_val")
-            sample_weight = check_weight(sample_weight, X, "sample_weight_val")
-        except ValueError as error:  # scikit-learn's checks know these arrays by other names
-            for name in ("y", "sample_weight"):
-                error.args = (str(error).replace(f"Input {name} ", f"Input {name}_val "),)
+        except ValueError as error:  # scikit-learn's checks know y_val by another name
+            error.args = (str(error).replace("Input y ", "Input y_val "),)
             raise
+        sample_weight = read_weights(sample_weight, len(X), "sample_weight_val")
         return Rows(X, y, self._weigh(y, sample_weight, learn=False), offset)
 
     def _check_X(self, X: Any, y: Any = _NO_TARGET, *, reset: bool, **checks_of_y: bool) -> Any:
@@ -378,13 +377,17 @@ class DescentEstimator(BaseEstimator):
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
+        with _explained(self):
+            return scores(*self._neurons(X), n_threads=self.n_threads)
+
+    def _neurons(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+        """X, checked, and the fitted weights and biases; of one output as a vector and a number."""
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
         coef, intercept = np.asarray(self.coef_), self.intercept_
         if coef.ndim == 1 or coef.shape[0] == 1:
             coef, intercept = coef.reshape(-1), float(np.asarray(intercept).reshape(-1)[0])
-        with _explained(self):
-            return scores(X, coef, intercept, n_threads=self.n_threads)
+        return X, coef, intercept
 
 
 @contextmanager
