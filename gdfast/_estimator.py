@@ -31,7 +31,7 @@ from gdfast._checks import (
     name_bad_column,
 )
 from gdfast._targets import read_weights
-from gdfast.functional import gradient_descent, scores
+from gdfast.functional import gradient_descent, scores, scores_in_blocks
 from gdfast.rows.arrays import refuse_masked
 
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
@@ -379,6 +379,18 @@ class DescentEstimator(BaseEstimator):
         """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
         with _explained(self):
             return scores(*self._neurons(X), n_threads=self.n_threads)
+
+    def _answers(self, X: Any, of_scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """One answer per row, made of its scores, without keeping those of all rows."""
+        with _explained(self):
+            X, coef, intercept = self._neurons(X)
+            answers = np.empty(0)
+            for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
+                part = of_scores(z)
+                if rows.start == 0:
+                    answers = np.empty(len(X), dtype=part.dtype)
+                answers[rows] = part
+            return answers
 
     def _neurons(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
         """X, checked, and the fitted weights and biases; of one output as a vector and a number."""

@@ -258,9 +258,11 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         sklearn.exceptions.NotFittedError, ValueError
             As ``decision_function``.
         """
-        z = self.decision_function(X)
-        codes = (z > 0).astype(np.intp) if z.ndim == 1 else z.argmax(axis=1)
-        return self.classes_.take(codes)
+
+        def labels(z):
+            return self.classes_.take((z > 0).view(np.int8) if z.ndim == 1 else z.argmax(axis=1))
+
+        return self._answers(X, labels)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):

@@ -6,6 +6,7 @@ Everything here checks its arguments once, in the caller's terms, and leaves the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ __all__ = ["LOSSES", "DescentPath", "DescentResult", "DescentState", "error_and_
 LOSSES = _core.LOSSES
 _SQUARES = ("squared_error", "huber", "squared_epsilon_insensitive")
 _SMALLEST_SQUARE = 1e-150  # below, errors are rounded to 0 and any answer would look perfect
+_BLOCK_BYTES = 2**22  # of scores that are looked at and forgotten
 
 
 # ---- one evaluation --------------------------------------------------------------------------------------------------
@@ -174,6 +176,21 @@ def scores(X, coef, intercept=0.0, *, offset=None, n_threads=None):
     _write_scores(X, weights, biases, read_offset(offset, n, k), out, threads(n_threads))
     _check_scores(out, X)
     return out
+
+
+def scores_in_blocks(X, coef, intercept=0.0, *, n_threads=None) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (slice of rows, their `scores`), a block of rows at a time; the array is used again for the next."""
+    X = as_matrix(X)
+    weights, biases, single = read_model(coef, intercept, X.shape[1])
+    n, k, dtype, n_threads = X.shape[0], weights.shape[0], _type_of_scores(X), threads(n_threads)
+    size = min(n, max(1, _BLOCK_BYTES // (k * dtype.itemsize)))
+    out = np.empty(size if single else (size, k), dtype=dtype)
+    for start in range(0, n, size):
+        rows = slice(start, min(start + size, n))
+        part = out[: rows.stop - start]
+        _write_scores(X[rows], weights, biases, None, part, n_threads)
+        _check_scores(part, X)
+        yield rows, part
 
 
 def _type_of_scores(X: np.ndarray) -> np.dtype:

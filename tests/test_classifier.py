@@ -363,6 +363,25 @@ def test_predictions_follow_the_scores(digits):
     assert_array_equal(one_by_one, model.predict_proba(X[:20]))
 
 
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_labels_come_block_by_block(digits, monkeypatch, n_classes):
+    """The same labels whatever the size of a block and the layout of X; a hole is found in its row of X."""
+    X, y = digits
+    X, names = X.astype(np.float32), np.array([f"digit {i}" for i in range(10)])
+    model = GDClassifier(max_iter=3, tol=None).fit(X, names[y % n_classes])
+    z = model.decision_function(X)
+    expected = model.classes_[(z > 0).astype(int) if n_classes == 2 else z.argmax(axis=1)]
+    for size in (1, 1000, 2**22):
+        monkeypatch.setattr("gdfast.functional._BLOCK_BYTES", size)
+        for view in (X, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], X.astype(">f4"), X.astype(np.uint8)):
+            assert_array_equal(model.predict(view), expected)
+        assert model.predict(X).dtype == names.dtype
+        hole = X.copy()
+        hole[1500, 3] = np.nan
+        with pytest.raises(ValueError, match=r"first at row 1500, column 3"):
+            model.predict(hole)
+
+
 # ----------------------------------------------------------------------------------------------- hostile data
 
 
