@@ -10,6 +10,8 @@ from gdfast import _core
 from gdfast._messages import short
 from gdfast.rows.arrays import as_column, blocks, check_finite, extremes
 
+_MOST_GUESSED = 1000  # classes that y may have of itself, however few its rows
+
 
 class Targets(NamedTuple):
     """y as the engine takes it: numbers of k outputs, or codes of k classes. low and high are its extremes."""
@@ -34,7 +36,7 @@ def read_targets(y: Any, n: int, loss: str, k: int | None, name: str = "y") -> T
         low, high = extremes(y, name)
     if k is None:
         guess = loss == "log_loss" and array.ndim == 1 and y.dtype.kind in "iu" and high > 1
-        k = int(high) + 1 if guess else columns
+        k = _guessed_classes(n, high, name) if guess else columns
     codes = y.ndim == 1 and k > 1
     if codes and loss != "log_loss" and loss not in _core.MARGIN_LOSSES:
         raise ValueError(f"{name} must be of shape ({n}, {k}) for loss={loss!r} and {k} outputs, got {y.shape}")
@@ -47,6 +49,17 @@ def read_targets(y: Any, n: int, loss: str, k: int | None, name: str = "y") -> T
     elif loss == "gamma" and low <= 0:
         _refuse(y, y <= 0, f"{name} must be > 0")
     return Targets(y, k, codes, loss == "log_loss" and k > 1, low, high)
+
+
+def _guessed_classes(n: int, high: float, name: str) -> int:
+    """Classes in codes that nobody has counted: times and identities, taken for codes, would be millions."""
+    k = int(high) + 1
+    if k > max(n, _MOST_GUESSED):
+        raise ValueError(
+            f"{name} must be class codes 0 ... k-1, with n_outputs=k for more than {max(n, _MOST_GUESSED)} classes, "
+            f"got {int(high)} among {n} rows"
+        )
+    return k
 
 
 def _check_codes(y: np.ndarray, k: int, low: float, high: float, name: str) -> None:
