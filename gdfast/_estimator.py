@@ -195,6 +195,14 @@ class DescentEstimator(BaseEstimator):
         Notes
         -----
         A fit that fails or is interrupted leaves the estimator as it was before.
+
+        Examples
+        --------
+        >>> from gdfast import GDRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+        >>> model = GDRegressor(penalty=None).fit(X, y, X_val=[[4.0]], y_val=[9.0])
+        >>> model.coef_.round(3), model.best_validation_loss_ < 1e-9
+        (array([2.]), True)
         """
         with _only_fit_of(self):
             # The draft takes the parameters as they are now and what the checks record, so that up to the

@@ -13,7 +13,16 @@ from gdfast._model import Shape
 
 
 class DescentState(NamedTuple):
-    """What a callback sees after each epoch. `validation_error` is NaN without a validation set."""
+    """What a callback sees after each epoch. `validation_error` is NaN without a validation set.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> enough = lambda state: state.error < 0.1
+    >>> result = gdfast.gradient_descent([[0.0], [1.0]], [0.0, 1.0], callback=enough)
+    >>> result.converged, bool(result.error < 0.1)
+    (False, True)
+    """
 
     epoch: int
     error: float
@@ -25,7 +34,15 @@ class DescentState(NamedTuple):
 
 
 class DescentPath(NamedTuple):
-    """The weights along the descent, the start first: coef (steps + 1, [k,] d), intercept (steps + 1, [k])."""
+    """The weights along the descent, the start first: coef (steps + 1, [k,] d), intercept (steps + 1, [k]).
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> result = gdfast.gradient_descent([[0.0], [1.0]], [0.0, 1.0], max_iter=3, tol=None, keep_path=True)
+    >>> result.path.coef.shape, result.path.intercept.shape
+    ((4, 1), (4,))
+    """
 
     coef: np.ndarray
     intercept: np.ndarray
@@ -66,6 +83,13 @@ class DescentResult:
         Full reads of X that the descent took.
     suboptimality : float
         Estimate of (E - E*) / |E*| at the end; NaN where the solver has none.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> result = gdfast.gradient_descent([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], solver="auto")
+    >>> result.coef.round(6), round(result.intercept, 6), len(result.loss_curve) == result.n_iter
+    (array([2.]), 1.0, True)
     """
 
     coef: np.ndarray

@@ -14,6 +14,10 @@ __all__ = ["get_include", "show_config"]
 def get_include() -> str:
     """Return the folder of `gdfast.h`, the header of the C engine, for the include path of extensions that embed it.
 
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> import gdfast, os

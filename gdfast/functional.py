@@ -179,7 +179,32 @@ def scores(X, coef, intercept=0.0, *, offset=None, n_threads=None):
 
 
 def scores_in_blocks(X, coef, intercept=0.0, *, n_threads=None) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (slice of rows, their `scores`), a block of rows at a time; the array is used again for the next."""
+    """Raw scores of a block of rows at a time, for answers that need no scores of all rows.
+
+    Parameters
+    ----------
+    X, coef, intercept, n_threads
+        As in `scores`.
+
+    Yields
+    ------
+    rows : slice
+        Which rows of X.
+    z : ndarray of shape (rows,) or (rows, k)
+        Their `scores`, in an array that is used again for the next block.
+
+    Raises
+    ------
+    ValueError
+        As `scores`; row numbers are those of X.
+
+    Examples
+    --------
+    >>> from gdfast.functional import scores_in_blocks
+    >>> for rows, z in scores_in_blocks([[1.0, 2.0], [3.0, 4.0]], coef=[1.0, -1.0]):
+    ...     print(rows, z)
+    slice(0, 2, None) [-1. -1.]
+    """
     X = as_matrix(X)
     weights, biases, single = read_model(coef, intercept, X.shape[1])
     n, k, dtype, n_threads = X.shape[0], weights.shape[0], _type_of_scores(X), threads(n_threads)

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from gdfast import GDClassifier, reference
-from gdfast.classifier import _encode_labels
+from gdfast._labels import encode_labels
 
 pd = pytest.importorskip("pandas")
 
@@ -212,7 +212,7 @@ def test_many_classes():
 @pytest.mark.parametrize("kind", [np.int64, np.float32, str])
 def test_codes_are_of_the_smallest_type(n, kind):
     labels = np.tile(np.arange(n)[::-1], 3).astype(kind)
-    classes, codes = _encode_labels(labels)
+    classes, codes = encode_labels(labels)
     assert_array_equal(classes, np.unique(labels))
     assert_array_equal(classes[codes], labels)
     assert codes.dtype == np.min_scalar_type(n - 1)
