@@ -36,7 +36,7 @@ test-c:
 
 test-slow: $(VENV)/developers
 	$(MAKE) -C tests/c GROUPS_TO_RUN=big
-	$(BIN)/python -m pytest -m slow --timeout 1800
+	$(BIN)/python -m pytest -m slow --timeout 1800 || [ $$? -eq 5 ]  # 5: there are none
 
 benchmark: $(VENV)/developers
 	$(BIN)/python -m benchmarks

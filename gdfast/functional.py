@@ -328,7 +328,8 @@ def gradient_descent(
         Held-out rows. Their error is recorded after each epoch, n_iter_no_change epochs without an improvement end the
         descent, and the weights of the best epoch are returned: training stops where the neuron generalises.
     n_outputs : int, optional
-        k, with class codes of shape (n,): softmax for "log_loss", one against the rest for margin losses.
+        k, with class codes of shape (n,): softmax for "log_loss", one against the rest for margin losses. By default
+        "log_loss" takes the largest code, unless that would make more classes than rows, and than 1000.
     random_state : int, RandomState, Generator or None, default=None
         Key of the shuffling.
     keep_path : bool or "step", default=False

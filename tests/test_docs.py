@@ -72,9 +72,24 @@ def test_readme_commands():
         assert cli._parser().parse_args(shlex.split(command)[1:]).run
 
 
-@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
 def test_links(document):
     """Links to files of the project lead somewhere."""
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text()):
         assert target.startswith("https://") or (path.parent / target).exists(), f"{document} links to {target}"
+
+
+def test_the_map_is_complete():
+    """CONTRIBUTING.md names every file, those that differ in their ending as name.c/.h."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"[\w.]+\.\w+", text))
+    for stem, endings in re.findall(r"(\w+)((?:/?\.\w+)+)", text):
+        named |= {stem + ending for ending in endings.split("/")}
+    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "benchmarks", "examples", "docs"]
+    kinds = {".c", ".h", ".inc", ".py", ".pyx", ".pxd", ".pyi", ".md", ".txt"}
+    files = [path for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in kinds]
+    assert len(files) > 80
+    assert [path for path in files if path.name not in named and not path.match("tests/c/test_*.c")] == []
