@@ -8,8 +8,8 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# One set of flags for every source and instruction set (src/kernels.c): no -march=native, nothing that lets the compiler
-# reassociate or contract floating point. The two -fno flags concern errno and exception flags only, never values.
+# One set of flags for every source and instruction set (src/kernels.c): no -march=native, nothing that lets the
+# compiler reassociate or contract floating point. The two -fno flags concern errno and exception flags, never values.
 if sys.platform == "win32":
     flags, link = ["/O2", "/std:c11"], []
 else:

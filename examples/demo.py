@@ -34,6 +34,7 @@ from sklearn.preprocessing import StandardScaler
 import gdfast
 from gdfast import reference
 from gdfast.encoder import Encoder
+from gdfast.printout import plot_curves
 from gdfast.table import read_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -152,12 +153,13 @@ def compare(models, X_train, y_train, X_test, y_test, objective, repeats=3):
     rows, complaints = [], []
     for name, model in fitted.items():
         scores = score(model, X_test, y_test)
-        reached = [] if objective is None else ["" if "scaler" in name else f"{objective(model):.7g}"]
+        reached = [] if objective is None else ["" if "scaler" in name else f"{objective(model):#.7g}"]
         took = duration(statistics.median(seconds[name]))
         rows.append([name, *scores.values(), *reached, took, len(warned[name]) or ""])
         if warned[name]:
-            first = str(warned[name][0].message).split("\n")[0]
-            complaints.append(f"  {name} warned: {warned[name][0].category.__name__}: {first}")
+            first = str(warned[name][0].message).split("\n")[0].rstrip(":")
+            complaint = f"{name} warned: {warned[name][0].category.__name__}: {first}"
+            complaints.append(textwrap.fill(complaint, 105, initial_indent="  ", subsequent_indent="    "))
     columns = [*scores, *(["objective"] if objective else []), "time", "warnings"]
     table(["fitted on the training rows", *columns], rows)
     if complaints:
@@ -177,7 +179,13 @@ def score(model, X, y):
     else:
         answers = model.predict(X)
         values = {"R2": metrics.r2_score(y, answers), "RMSE": metrics.root_mean_squared_error(y, answers)}
-    return {name: f"{value:.4f}" if abs(value) < 1e6 else f"{value:.1e}" for name, value in values.items()}
+    return {name: figure_of(value) for name, value in values.items()}
+
+
+def figure_of(value):
+    if abs(value) < 1000:
+        return f"{value:.4f}"
+    return f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.1e}"
 
 
 def objective_of(X, y, loss):
@@ -248,17 +256,13 @@ def draw_early_stopping(_, X, y, target):
     best = int(np.argmin(model.validation_curve_)) + 1
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
-    epochs = np.arange(1, len(model.loss_curve_) + 1)
-    axes.semilogy(epochs, model.loss_curve_, color="#0072B2", label="300 training rows")
-    axes.semilogy(epochs, model.validation_curve_, color="#D55E00", label=f"{len(y_test):,} other rows")
-    axes.axvline(best, color="0.6", linestyle=":", label=f"weights kept: epoch {best}")
-    axes.set(xlabel="epoch", ylabel="error (log loss)", title=f"Learning a {target} from few rows, with Adam")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    labels = "300 training rows, mean over the epoch", f"{len(y_test):,} other rows, at its end"
+    plot_curves(axes, dict(zip(labels, (model.loss_curve_, model.validation_curve_), strict=True)), best)
+    axes.set(ylabel="error (log_loss)", title=f"Learning a {target} from few rows, with Adam")
     figure.savefig(OUT / "early_stopping.png", dpi=150)
     kept, last = model.validation_curve_[best - 1], model.validation_curve_[-1]
     say(
-        f"Stopping in time: Adam on 300 digits kept the weights of epoch {best} of {len(epochs)}. The error"
+        f"Stopping in time: Adam on 300 digits kept the weights of epoch {best} of {model.n_iter_}. The error"
         f" on other rows is {kept:.3f} there and {last:.3f} at the end (demo/early_stopping.png)."
     )
 
@@ -283,11 +287,11 @@ def two_million_rows(n=2_000_000, d=30):
 
 
 def one_pass(X, y, w, repeats=5):
-    """Time one error and gradient: one read of X, against NumPy's two and its temporaries."""
+    """Time one error and gradient: one read of X, against NumPy's two and its temporaries, and a mere sum."""
     calls = {
         "gdfast.error_and_gradient": lambda: gdfast.error_and_gradient(X, y, w, loss="log_loss"),
         "NumPy: X @ w, loss, r @ X": lambda: numpy_pass(X, y, w.astype(np.float32)),
-        "NumPy: sum of X, a pure read": lambda: X.sum(),
+        "NumPy: X.sum(), on one thread": lambda: X.sum(),
     }
     seconds = {name: [] for name in calls}
     for _ in range(repeats):

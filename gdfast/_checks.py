@@ -1,4 +1,4 @@
-"""Checks of parameters and data that the estimators make, on top of scikit-learn's own."""
+"""Checks that the estimators make on top of scikit-learn's; those of the functions follow anyway (`_arguments.py`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight
 
 
 class Number(Interval):
@@ -31,12 +30,6 @@ POSITIVE = Number(Real, 0, None, closed="neither")
 FRACTION = Number(Real, 0, 1, closed="neither")
 DECAY = Number(Real, 0, 1, closed="left")
 BOOLEAN = [bool, np.bool_]
-
-
-def refuse_masked(values: Any, name: str) -> None:
-    """NumPy would silently drop the mask."""
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise ValueError(f"Input {name} contains missing values: masked entries are not accepted")
 
 
 def check_dtype(X: np.ndarray, given: Any) -> np.ndarray:
@@ -76,12 +69,3 @@ def located(values: Any, name: str) -> Iterator[None]:
             row = (~np.isfinite(values)).reshape(len(values), -1).any(axis=1).argmax()
             raise ValueError(f"{text} (first at row {row})") from None
         raise
-
-
-def check_weight(weight: Any, X: np.ndarray, name: str) -> np.ndarray | None:
-    """Weights as a float array of shape (n_samples,), checked by scikit-learn; None stays None."""
-    if weight is None:
-        return None
-    refuse_masked(weight, name)
-    with located(weight, name):
-        return _check_sample_weight(weight, X)

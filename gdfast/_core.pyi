@@ -45,7 +45,6 @@ class Problem:
         l2: float = 0.0,
         l1: float = 0.0,
         fit_intercept: bool = True,
-        weight_mean: float = 1.0,
         smoothing: float = 0.0,
         double_lanes: bool = False,
     ) -> None: ...

@@ -27,12 +27,12 @@ from gdfast._checks import (
     POSITIVE,
     Number,
     check_dtype,
-    check_weight,
     located,
     name_bad_column,
-    refuse_masked,
 )
-from gdfast.functional import gradient_descent, scores
+from gdfast._targets import read_weights
+from gdfast.functional import gradient_descent, scores, scores_in_blocks
+from gdfast.rows.arrays import refuse_masked
 
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
 
@@ -195,6 +195,14 @@ class DescentEstimator(BaseEstimator):
         Notes
         -----
         A fit that fails or is interrupted leaves the estimator as it was before.
+
+        Examples
+        --------
+        >>> from gdfast import GDRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+        >>> model = GDRegressor(penalty=None).fit(X, y, X_val=[[4.0]], y_val=[9.0])
+        >>> model.coef_.round(3), model.best_validation_loss_ < 1e-9
+        (array([2.]), True)
         """
         with _only_fit_of(self):
             # The draft takes the parameters as they are now and what the checks record, so that up to the
@@ -301,7 +309,7 @@ class DescentEstimator(BaseEstimator):
     def _training_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows:
         X, y = self._check_X(X, y, reset=True, **self._checks_of_y())
         y = self._learn_target(y)
-        sample_weight = check_weight(sample_weight, X, "sample_weight")
+        sample_weight = read_weights(sample_weight, len(X))
         return Rows(X, y, self._weigh(y, sample_weight, learn=True), offset)
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows | None:
@@ -317,11 +325,10 @@ class DescentEstimator(BaseEstimator):
         try:
             X, y = self._check_X(X, y, reset=False, **self._checks_of_y())
             y = self._encode_target(y, "y_val")
-            sample_weight = check_weight(sample_weight, X, "sample_weight_val")
-        except ValueError as error:  # scikit-learn's checks know these arrays by other names
-            for name in ("y", "sample_weight"):
-                error.args = (str(error).replace(f"Input {name} ", f"Input {name}_val "),)
+        except ValueError as error:  # scikit-learn's checks know y_val by another name
+            error.args = (str(error).replace("Input y ", "Input y_val "),)
             raise
+        sample_weight = read_weights(sample_weight, len(X), "sample_weight_val")
         return Rows(X, y, self._weigh(y, sample_weight, learn=False), offset)
 
     def _check_X(self, X: Any, y: Any = _NO_TARGET, *, reset: bool, **checks_of_y: bool) -> Any:
@@ -378,13 +385,29 @@ class DescentEstimator(BaseEstimator):
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
+        with _explained(self):
+            return scores(*self._neurons(X), n_threads=self.n_threads)
+
+    def _answers(self, X: Any, of_scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """One answer per row, made of its scores, without keeping those of all rows."""
+        with _explained(self):
+            X, coef, intercept = self._neurons(X)
+            answers = np.empty(0)
+            for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
+                part = of_scores(z)
+                if rows.start == 0:
+                    answers = np.empty(len(X), dtype=part.dtype)
+                answers[rows] = part
+            return answers
+
+    def _neurons(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+        """X, checked, and the fitted weights and biases; of one output as a vector and a number."""
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
         coef, intercept = np.asarray(self.coef_), self.intercept_
         if coef.ndim == 1 or coef.shape[0] == 1:
             coef, intercept = coef.reshape(-1), float(np.asarray(intercept).reshape(-1)[0])
-        with _explained(self):
-            return scores(X, coef, intercept, n_threads=self.n_threads)
+        return X, coef, intercept
 
 
 @contextmanager

@@ -11,16 +11,15 @@ import hashlib
 import json
 import math
 import os
-import reprlib
 import stat
 import sys
 
 import numpy as np
 
+from gdfast._messages import short
+
 _MAX_BYTES = 2**30  # of a file
 MAX_ITEMS = 2_000_000  # values in a file, before JSON makes Python objects of them: some 100 MB
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 60
 
 
 class FieldError(Exception):
@@ -79,11 +78,6 @@ def _finite(text):
     if not math.isfinite(value):
         raise FieldError(f"every number must be finite, got {short(text)}")
     return value
-
-
-def short(value):
-    """A value for a one-line message, cut to a readable length."""
-    return _SHORT.repr(value)
 
 
 class Fields:

@@ -9,12 +9,11 @@ from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 
 from gdfast._estimator import DescentEstimator
+from gdfast._labels import class_weights, encode_labels
 
 _LOSSES = ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron")
 _LOSSES_WITH_PROBABILITIES = ("log_loss", "modified_huber")
@@ -237,6 +236,13 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         ValueError
             If ``X`` has another number of features or other feature names than in ``fit``, or holds NaN or
             infinity.
+
+        Examples
+        --------
+        >>> from gdfast import GDClassifier
+        >>> model = GDClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "yes", "no", "yes"])
+        >>> model.decision_function([[1.5]]).shape
+        (1,)
         """
         return self._raw_scores(X)
 
@@ -257,10 +263,19 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         ------
         sklearn.exceptions.NotFittedError, ValueError
             As ``decision_function``.
+
+        Examples
+        --------
+        >>> from gdfast import GDClassifier
+        >>> model = GDClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "yes", "no", "yes"])
+        >>> model.predict([[-9.0], [9.0]])
+        array(['no', 'yes'], dtype='<U3')
         """
-        z = self.decision_function(X)
-        codes = (z > 0).astype(np.intp) if z.ndim == 1 else z.argmax(axis=1)
-        return self.classes_.take(codes)
+
+        def labels(z):
+            return self.classes_.take((z > 0).view(np.int8) if z.ndim == 1 else z.argmax(axis=1))
+
+        return self._answers(X, labels)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -284,6 +299,13 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         ------
         sklearn.exceptions.NotFittedError, ValueError
             As ``decision_function``.
+
+        Examples
+        --------
+        >>> from gdfast import GDClassifier
+        >>> model = GDClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "yes", "no", "yes"])
+        >>> model.predict_proba([[1.5]]).round(3)
+        array([[0.5, 0.5]])
         """
         z = self.decision_function(X)
         if self.loss == "modified_huber":
@@ -308,6 +330,13 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         ------
         sklearn.exceptions.NotFittedError, ValueError
             As ``decision_function``.
+
+        Examples
+        --------
+        >>> from gdfast import GDClassifier
+        >>> model = GDClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "yes", "no", "yes"])
+        >>> model.predict_log_proba([[1.5]]).round(3)
+        array([[-0.693, -0.693]])
         """
         if self.loss == "modified_huber":
             with np.errstate(divide="ignore"):
@@ -320,7 +349,7 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         return {}
 
     def _learn_target(self, y: np.ndarray) -> np.ndarray:
-        self.classes_, codes = _encode_labels(y)
+        self.classes_, codes = encode_labels(y)
         if len(self.classes_) < 2:
             raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
         return self._for_engine(codes)
@@ -344,7 +373,7 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
             return sample_weight
         codes = (y > 0).view(np.uint8) if len(self.classes_) == 2 else y
         if learn:
-            self._weight_of_class = _class_weights(self.class_weight, self.classes_, codes, sample_weight)
+            self._weight_of_class = class_weights(self.class_weight, self.classes_, codes, sample_weight)
         weight = self._weight_of_class[codes]
         return weight if sample_weight is None else weight * sample_weight
 
@@ -369,59 +398,6 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
             "intercept_": intercept,
             "classes_": self.classes_,
         }
-
-
-def _encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted labels and, per sample, the number of its label in the smallest type that holds it."""
-    integers = _as_integers(y)
-    if integers is None:
-        encoder = LabelEncoder()
-        try:
-            check_classification_targets(y)
-            codes = encoder.fit_transform(y)
-        except TypeError as error:
-            raise ValueError(
-                f"Unknown label type: labels must be all numbers or all strings, none missing ({error})"
-            ) from None
-        return encoder.classes_, codes.astype(_smallest_type(len(encoder.classes_)))
-    # Whole numbers in a small range are counted into a table, many times faster than sorting them.
-    least = integers.min()
-    distance = np.subtract(integers, least, dtype=np.int64, casting="unsafe")
-    present = np.zeros(int(distance.max()) + 1, dtype=bool)
-    present[distance] = True
-    found = np.flatnonzero(present)
-    code_of = (np.cumsum(present) - 1).astype(_smallest_type(len(found)))
-    classes = (found.astype(integers.dtype) + least).astype(y.dtype)
-    return classes, code_of[distance]
-
-
-def _as_integers(y: np.ndarray) -> np.ndarray | None:
-    """`y` as integers if that is what its values are, and their range is small; else None."""
-    if y.dtype.kind == "b":
-        return y.view(np.uint8)
-    if y.dtype.kind == "f":
-        whole = np.abs(y).max() < 2**53 and (y == np.floor(y)).all()
-        y = y.astype(np.int64) if whole else y
-    if y.dtype.kind not in "iu":
-        return None
-    return y if int(y.max()) - int(y.min()) <= max(2**16, len(y)) else None
-
-
-def _smallest_type(n_classes: int) -> np.dtype:
-    return np.min_scalar_type(n_classes - 1)
-
-
-def _class_weights(
-    class_weight: dict | str, classes: np.ndarray, codes: np.ndarray, sample_weight: np.ndarray | None
-) -> np.ndarray:
-    """Weight of each class; "balanced" counts a sample by its weight, so that weight 2 is two samples."""
-    if class_weight == "balanced":
-        totals = np.bincount(codes, weights=sample_weight, minlength=len(classes)).astype(np.float64)
-        return np.divide(totals.sum() / len(classes), totals, out=np.zeros(len(classes)), where=totals > 0)
-    weights = compute_class_weight(class_weight, classes=classes, y=classes)
-    if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise ValueError(f"class_weight must be finite and >= 0, got {class_weight!r}")
-    return weights
 
 
 def _bounded(z: np.ndarray) -> np.ndarray:

@@ -47,6 +47,12 @@ def main(argv=None):
     status : int
         0; 2 after an error, which is told in one line on stderr; 130 after Ctrl-C; 141 when the reader of the
         output went away.
+
+    Examples
+    --------
+    >>> from gdfast.cli import main
+    >>> main(["info", "no-such-file.gdf"])  # said on stderr: gdfast: error: no-such-file.gdf: ...
+    2
     """
     options = _parser().parse_args(argv)
     try:

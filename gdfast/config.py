@@ -14,6 +14,10 @@ __all__ = ["get_include", "show_config"]
 def get_include() -> str:
     """Return the folder of `gdfast.h`, the header of the C engine, for the include path of extensions that embed it.
 
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> import gdfast, os
@@ -38,12 +42,12 @@ def show_config() -> None:
     """
     import gdfast
     from gdfast import _core
-    from gdfast.functional import _threads
+    from gdfast._threads import threads
 
     lines = {
         "gdfast": gdfast.__version__,
         "instruction set": f"{_core.isa()} (available: {', '.join(_core.available_isas())}; choose with GDFAST_ISA)",
-        "threads": f"{_threads(None)}",
+        "threads": f"{threads(None)}",
         "python": sys.version.split()[0],
         "numpy": np.__version__,
         "scikit-learn": _version("sklearn"),

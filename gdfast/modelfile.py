@@ -40,8 +40,8 @@ from gdfast._fields import (
     is_text,
     parse,
     read_bytes,
-    short,
 )
+from gdfast._messages import short
 from gdfast.encoder import MAX_CATEGORIES, Column, Encoder
 from gdfast.exceptions import ModelFileError
 

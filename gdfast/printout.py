@@ -7,7 +7,7 @@ import textwrap
 
 import numpy as np
 
-__all__ = ["draw_curves", "line", "model_text", "outcome_text", "prediction_text", "problem_text"]
+__all__ = ["draw_curves", "line", "model_text", "outcome_text", "plot_curves", "prediction_text", "problem_text"]
 
 _STRONGEST = 10  # features listed
 _LABEL = 12  # width of the words on the left
@@ -167,7 +167,6 @@ def draw_curves(problem, outcome, file, path):
         Its name; the ending says the format (PNG if it says none).
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     from gdfast.training import stops_early
 
@@ -175,26 +174,42 @@ def draw_curves(problem, outcome, file, path):
     axes = figure.subplots()
     curves = {"training rows": outcome.loss_curve, "held-out rows": outcome.held_out_curve}
     curves = {label: curve for label, curve in curves.items() if curve is not None}
+    plot_curves(axes, curves, int(np.argmin(outcome.held_out_curve)) + 1 if stops_early(problem) else None)
+    axes.set_ylabel(f"error ({problem.settings.loss})")
+    axes.set_title(f"{_shown(problem.settings.target)}: error per epoch")
+    ending = os.path.splitext(path)[1].lstrip(".").lower()
+    figure.savefig(file, format=ending or "png", dpi=150)
+
+
+def plot_curves(axes, curves, kept=None):
+    """Plot errors per epoch, on a logarithmic scale where they span much.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    curves : dict of str to array of shape (n_epochs,)
+        At most two, by their labels.
+    kept : int, optional
+        The epoch, from 1 on, whose weights were kept.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
     for (label, curve), colour in zip(curves.items(), _COLOURS, strict=False):
         marker = "o" if len(curve) <= 40 else ""
         axes.plot(np.arange(1, len(curve) + 1), curve, color=colour, marker=marker, markersize=4, label=label)
-    if stops_early(problem):
-        best = int(np.argmin(outcome.held_out_curve)) + 1
-        axes.axvline(best, color="0.6", linestyle=":", zorder=0, label=f"weights kept: epoch {best}")
+    if kept is not None:
+        axes.axvline(kept, color="0.6", linestyle=":", zorder=0, label=f"weights kept: epoch {kept}")
     values = np.concatenate(list(curves.values()))
     if values.min() > 0 and values.max() > 5 * values.min():
         axes.set_yscale("log")
         steps = (1, 2, 5) if values.max() < 1e4 * values.min() else (1,)
         axes.yaxis.set_major_locator(LogLocator(subs=steps))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    loss = problem.settings.loss
-    axes.set(xlabel="epoch", ylabel=f"error ({loss})", title=f"{_shown(problem.settings.target)}: error per epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # no power of ten apart from them
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    ending = os.path.splitext(path)[1].lstrip(".").lower()
-    figure.savefig(file, format=ending or "png", dpi=150)
 
 
 # --------------------------------------------------------------------------------------------------- pieces
@@ -227,7 +242,7 @@ def _target_words(problem):
     if not problem.classes:
         return f"mean {_figure(y.mean())}, from {_figure(y.min())} to {_figure(y.max())}"
     shares = np.bincount(y, minlength=len(problem.classes)) / len(y)
-    words = [f"{label} {share:.1%}" for label, share in zip(problem.classes, shares, strict=True)]
+    words = [f"{label}: {share:.1%}" for label, share in zip(problem.classes, shares, strict=True)]
     return f"{len(words)} classes, {_some(words, 10)}"
 
 

@@ -231,6 +231,12 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         ValueError
             If ``X`` has another number of features or other feature names than in ``fit``, or holds NaN or
             infinity.
+
+        Examples
+        --------
+        >>> from gdfast import GDRegressor
+        >>> GDRegressor(loss="poisson", penalty=None).fit([[0.0], [0.0]], [1, 3]).predict([[0.0]]).round(3)
+        array([2.])
         """
         answers = self._raw_scores(X)
         return np.exp(answers, out=answers) if self.loss in _LOG_LINK else answers

@@ -213,6 +213,25 @@ def test_65536_classes():
         assert np.isfinite(result.coef).all()
 
 
+@pytest.mark.parametrize("n", [300, 2000])
+@pytest.mark.parametrize("dtype", ["int64", "uint32", ">i4"])
+def test_times_and_identities_are_no_codes(n, dtype):
+    """Case 24: as many classes as rows, or 1000, are believed; more must be said, or a time would be a billion."""
+    X, most = np.random.default_rng(0).normal(size=(n, 2)), max(n, 1000)
+    codes = np.arange(n).astype(dtype)
+    settings = {"loss": "log_loss", "solver": "gd", "max_iter": 1, "tol": None}
+    codes[7] = most - 1
+    assert gradient_descent(X, codes, **settings).coef.shape == (most, 2)
+    for value in (most, 1_700_000_000):
+        codes[7] = value
+        with pytest.raises(
+            ValueError, match=rf"^y must be class codes 0 \.\.\. k-1, .*n_outputs.* got {value} among {n} rows"
+        ):
+            gradient_descent(X, codes, **settings)
+    codes[7] = most
+    assert gradient_descent(X, codes, n_outputs=most + 1, **settings).coef.shape == (most + 1, 2)
+
+
 def test_many_classes_in_reasonable_time():
     """Case 24: the default solver with a class for every other row."""
     rng = np.random.default_rng(0)

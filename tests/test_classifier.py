@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from gdfast import GDClassifier, reference
-from gdfast.classifier import _encode_labels
+from gdfast._labels import encode_labels
 
 pd = pytest.importorskip("pandas")
 
@@ -212,7 +212,7 @@ def test_many_classes():
 @pytest.mark.parametrize("kind", [np.int64, np.float32, str])
 def test_codes_are_of_the_smallest_type(n, kind):
     labels = np.tile(np.arange(n)[::-1], 3).astype(kind)
-    classes, codes = _encode_labels(labels)
+    classes, codes = encode_labels(labels)
     assert_array_equal(classes, np.unique(labels))
     assert_array_equal(classes[codes], labels)
     assert codes.dtype == np.min_scalar_type(n - 1)
@@ -361,6 +361,25 @@ def test_predictions_follow_the_scores(digits):
     assert_allclose(model.decision_function(X), X @ model.coef_.T + model.intercept_, rtol=1e-9, atol=1e-9)
     one_by_one = np.concatenate([model.predict_proba(X[i : i + 1]) for i in range(20)])
     assert_array_equal(one_by_one, model.predict_proba(X[:20]))
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_labels_come_block_by_block(digits, monkeypatch, n_classes):
+    """The same labels whatever the size of a block and the layout of X; a hole is found in its row of X."""
+    X, y = digits
+    X, names = X.astype(np.float32), np.array([f"digit {i}" for i in range(10)])
+    model = GDClassifier(max_iter=3, tol=None).fit(X, names[y % n_classes])
+    z = model.decision_function(X)
+    expected = model.classes_[(z > 0).astype(int) if n_classes == 2 else z.argmax(axis=1)]
+    for size in (1, 1000, 2**22):
+        monkeypatch.setattr("gdfast.functional._BLOCK_BYTES", size)
+        for view in (X, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], X.astype(">f4"), X.astype(np.uint8)):
+            assert_array_equal(model.predict(view), expected)
+        assert model.predict(X).dtype == names.dtype
+        hole = X.copy()
+        hole[1500, 3] = np.nan
+        with pytest.raises(ValueError, match=r"first at row 1500, column 3"):
+            model.predict(hole)
 
 
 # ----------------------------------------------------------------------------------------------- hostile data

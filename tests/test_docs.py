@@ -34,12 +34,24 @@ def test_docstring_examples(name):
     assert failed == 0
 
 
+def public_callables():
+    """Name -> function, class or method of the library's own that its users meet."""
+    found = {name: getattr(gdfast, name) for name in gdfast.__all__}
+    found = {name: thing for name, thing in found.items() if callable(thing)}
+    for name, thing in list(found.items()):
+        if isinstance(thing, type):
+            methods = [method for method in dir(thing) if not method.startswith("_")]
+            found |= {f"{name}.{method}": getattr(thing, method) for method in methods}
+    own = {name: thing for name, thing in found.items() if getattr(thing, "__module__", "").startswith("gdfast")}
+    return {
+        name: thing for name, thing in own.items() if not (isinstance(thing, type) and issubclass(thing, Exception))
+    }
+
+
 def test_there_are_examples():
-    public = [getattr(gdfast, name) for name in gdfast.__all__]
-    callables = [thing for thing in public if callable(thing) and not isinstance(thing, type)]
-    assert callables
-    for thing in callables:
-        assert ">>> " in thing.__doc__, f"{thing.__name__} has no example"
+    found = public_callables()
+    assert {"scores", "GDRegressor", "GDRegressor.fit", "GDClassifier.predict_proba"} <= set(found)
+    assert [name for name, thing in found.items() if ">>> " not in thing.__doc__] == []
 
 
 def test_readme_python(capsys):
@@ -60,9 +72,24 @@ def test_readme_commands():
         assert cli._parser().parse_args(shlex.split(command)[1:]).run
 
 
-@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
 def test_links(document):
     """Links to files of the project lead somewhere."""
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text()):
         assert target.startswith("https://") or (path.parent / target).exists(), f"{document} links to {target}"
+
+
+def test_the_map_is_complete():
+    """CONTRIBUTING.md names every file, those that differ in their ending as name.c/.h."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"[\w.]+\.\w+", text))
+    for stem, endings in re.findall(r"(\w+)((?:/?\.\w+)+)", text):
+        named |= {stem + ending for ending in endings.split("/")}
+    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "benchmarks", "examples", "docs"]
+    kinds = {".c", ".h", ".inc", ".py", ".pyx", ".pxd", ".pyi", ".md", ".txt"}
+    files = [path for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in kinds]
+    assert len(files) > 80
+    assert [path for path in files if path.name not in named and not path.match("tests/c/test_*.c")] == []

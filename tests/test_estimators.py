@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
 
 from gdfast import GDClassifier, GDRegressor
 from gdfast.exceptions import DivergenceError
@@ -363,8 +364,11 @@ def test_random_state_objects_move_on_and_integers_do_not(Estimator):
 def test_running_out_of_epochs_warns(Estimator):
     loader = load_diabetes if Estimator is GDRegressor else load_breast_cancer
     X, y = loader(return_X_y=True)
-    with pytest.warns(ConvergenceWarning, match="max_iter"):
-        model = Estimator(solver="gd", max_iter=3).fit(X, y)
+    model = Estimator(solver="gd", max_iter=3)
+    for way in (model, make_pipeline(model)):
+        with pytest.warns(ConvergenceWarning, match="max_iter") as caught:
+            way.fit(X, y)
+        assert [warning.filename for warning in caught] == [__file__]  # the caller's line, not one of gdfast
     assert model.n_iter_ == 3
     assert model.t_ == 4
 

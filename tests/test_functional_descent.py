@@ -93,7 +93,9 @@ def test_every_rule_schedule_and_loss(solver, schedule, loss):
 
 @pytest.mark.filterwarnings("ignore:Maximum number of iteration")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "uint8"])
-@pytest.mark.parametrize("loss, d", [*((loss, 30) for loss in LOSSES), *(("log_loss", d) for d in (1, 8, 17, 200, 784))])
+@pytest.mark.parametrize(
+    "loss, d", [*((loss, 30) for loss in LOSSES), *(("log_loss", d) for d in (1, 8, 17, 200, 784))]
+)
 def test_one_row_a_step(loss, d, dtype):
     """The kernel that fuses score, slope and update of a row, over more than one block of rows."""
     X, y, _, _ = problem(loss, n=300, d=d)

@@ -388,7 +388,6 @@ for kind, ways in found.items():
     run_python(code, timeout=100)
 
 
-@pytest.mark.xfail(reason="labels of many classes still go through the scores of all rows", strict=False)
 @LINUX
 def test_predicting_takes_no_more_than_the_answer():
     """Item 14: of n scores of k outputs the answer is kept, nothing else; labels are one column."""

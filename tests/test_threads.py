@@ -70,7 +70,7 @@ print(same, most - others, len(os.listdir("/proc/self/task")) - others)
 @LINUX
 def test_the_limit_that_joblib_sets_is_heeded():
     """Case 34: OMP_NUM_THREADS, which loky sets in its workers."""
-    code = "from gdfast.functional import _threads\nprint(_threads(None))"
+    code = "from gdfast._threads import threads\nprint(threads(None))"
     assert run_python(code, OMP_NUM_THREADS="1") == "1\n"
     for nonsense in ("", "0", "-3", "many", "²", "4,2"):
         assert int(run_python(code, OMP_NUM_THREADS=nonsense)) >= 1

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
+import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from gdfast import _core
+from gdfast._messages import warn
 
-__all__ = ["as_column", "as_matrix", "as_weights", "check_finite"]
+__all__ = ["as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "refuse_masked"]
+
+_BLOCK = 2**16  # values that several looks find in cache
 
 
 def as_matrix(X, name: str = "X") -> np.ndarray:
@@ -17,8 +21,8 @@ def as_matrix(X, name: str = "X") -> np.ndarray:
     Parameters
     ----------
     X : array-like of shape (n, d)
-        Any float but complex, any integer, bool; any strides and byte order. longdouble and objects that are numbers are
-        converted to float64, which copies.
+        Any float but complex, any integer, bool; any strides and byte order. longdouble and objects that are numbers
+        are converted to float64, which copies.
     name : str
         What error messages call it.
 
@@ -44,13 +48,28 @@ def as_matrix(X, name: str = "X") -> np.ndarray:
     return X
 
 
-def as_column(values, n: int, name: str, *, n_columns: int = 1, finite: bool = True) -> np.ndarray:
-    """Return values as an array of shape (n,), or (n, n_columns) if it is two-dimensional, checked to be finite unless told.
+def as_column(values, n: int, name: str, *, n_columns: int = 1) -> np.ndarray:
+    """Return values as an array of shape (n,), or (n, n_columns) if it is two-dimensional, whatever its values.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,), (n, 1) or (n, n_columns)
+        Of the types that `as_matrix` takes; (n, 1) becomes (n,) where one column is expected.
+    n : int
+        Samples in X.
+    name : str
+        What error messages call it.
+    n_columns : int, default=1
+        Columns expected.
+
+    Returns
+    -------
+    ndarray of shape (n,) or (n, n_columns)
 
     Raises
     ------
     ValueError
-        Of another shape, not numbers, or not finite.
+        Of another shape, with masked entries, or not numbers.
     """
     values = _as_numbers(values, name)
     if values.ndim == 2 and values.shape[1] == 1 and n_columns == 1:
@@ -62,7 +81,6 @@ def as_column(values, n: int, name: str, *, n_columns: int = 1, finite: bool = T
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n}, {name} has {values.shape[0]}"
         )
-    check_finite(values, name)
     return values
 
 
@@ -77,11 +95,30 @@ def as_weights(values, name: str) -> np.ndarray:
     return np.asarray(_as_numbers(values, name), dtype=np.float64, order="C")
 
 
+def blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut an array of one or two dimensions into blocks of rows that stay in cache while they are looked at."""
+    rows = max(1, _BLOCK * len(values) // max(values.size, 1))
+    for start in range(0, len(values), rows):
+        yield values[start : start + rows]
+
+
+def extremes(values: np.ndarray, name: str) -> tuple[float, float]:
+    """Return the least and the largest of `values` (1-d or 2-d, not empty), ints of integers, from one read of them.
+
+    Raises
+    ------
+    ValueError
+        As `check_finite`.
+    """
+    lows, highs = zip(*((block.min(), block.max()) for block in blocks(values)), strict=True)
+    low, high = np.min(lows).item(), np.max(highs).item()
+    if not (math.isfinite(low) and math.isfinite(high)):
+        check_finite(values, name)
+    return low, high
+
+
 def check_finite(values: np.ndarray, name: str, rows: np.ndarray | None = None) -> None:
     """Raise ValueError naming the first row and column of `values` (1-d or 2-d) that is NaN or infinite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if rows is None and values.ndim == 1 and np.isfinite(values.sum(dtype=np.float64)):
-            return
     found = _core.find_not_finite(values, rows)
     if found is None:
         return
@@ -93,9 +130,14 @@ def check_finite(values: np.ndarray, name: str, rows: np.ndarray | None = None) 
     raise ValueError(f"Input {name} contains {what}. ({where}){cure}")
 
 
-def _as_numbers(values, name: str) -> np.ndarray:
+def refuse_masked(values, name: str) -> None:
+    """Raise ValueError for an array with masked entries: NumPy would silently drop the mask."""
     if np.ma.is_masked(values):
-        raise ValueError(f"{name} must not have masked entries: they are missing values, got a masked array")
+        raise ValueError(f"Input {name} contains missing values: masked entries are not accepted")
+
+
+def _as_numbers(values, name: str) -> np.ndarray:
+    refuse_masked(values, name)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -125,5 +167,7 @@ def _first_bad_column(array: np.ndarray) -> str:
 
 
 def _warn_of_rounding(array: np.ndarray, name: str) -> None:
-    if array.size and (array.max() > 2**53 or array.min() < -(2**53)):
-        warnings.warn(f"{name}: integer values above 2**53 lose precision in float64", UserWarning, stacklevel=4)
+    if array.size:
+        low, high = extremes(np.atleast_1d(array), name)
+        if low < -(2**53) or high > 2**53:
+            warn(f"{name}: integer values above 2**53 lose precision in float64", UserWarning)

@@ -1,0 +1,61 @@
+"""Labels of any kind and the codes 0 ... k-1 that the engine knows them by; weights of the classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+
+def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted labels and, per sample, the number of its label in the smallest type that holds it."""
+    integers = _as_integers(y)
+    if integers is None:
+        encoder = LabelEncoder()
+        try:
+            check_classification_targets(y)
+            codes = encoder.fit_transform(y)
+        except TypeError as error:
+            raise ValueError(
+                f"Unknown label type: labels must be all numbers or all strings, none missing ({error})"
+            ) from None
+        return encoder.classes_, codes.astype(_smallest_type(len(encoder.classes_)))
+    # Whole numbers in a small range are counted into a table, many times faster than sorting them.
+    least = integers.min()
+    distance = np.subtract(integers, least, dtype=np.int64, casting="unsafe")
+    present = np.zeros(int(distance.max()) + 1, dtype=bool)
+    present[distance] = True
+    found = np.flatnonzero(present)
+    code_of = (np.cumsum(present) - 1).astype(_smallest_type(len(found)))
+    classes = (found.astype(integers.dtype) + least).astype(y.dtype)
+    return classes, code_of[distance]
+
+
+def _as_integers(y: np.ndarray) -> np.ndarray | None:
+    """`y` as integers if that is what its values are, and their range is small; else None."""
+    if y.dtype.kind == "b":
+        return y.view(np.uint8)
+    if y.dtype.kind == "f":
+        whole = np.abs(y).max() < 2**53 and (y == np.floor(y)).all()
+        y = y.astype(np.int64) if whole else y
+    if y.dtype.kind not in "iu":
+        return None
+    return y if int(y.max()) - int(y.min()) <= max(2**16, len(y)) else None
+
+
+def _smallest_type(n_classes: int) -> np.dtype:
+    return np.min_scalar_type(n_classes - 1)
+
+
+def class_weights(
+    class_weight: dict | str, classes: np.ndarray, codes: np.ndarray, sample_weight: np.ndarray | None
+) -> np.ndarray:
+    """Weight of each class; "balanced" counts a sample by its weight, so that weight 2 is two samples."""
+    if class_weight == "balanced":
+        totals = np.bincount(codes, weights=sample_weight, minlength=len(classes)).astype(np.float64)
+        return np.divide(totals.sum() / len(classes), totals, out=np.zeros(len(classes)), where=totals > 0)
+    weights = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError(f"class_weight must be finite and >= 0, got {class_weight!r}")
+    return weights
