@@ -57,7 +57,7 @@ static void plan_pass(gd_engine *engine) {
     pass->out_size = 2 + pass->k_pad + pass->d * pass->k_pad;
     pass->tile_rows = GD_TILE_ROWS;
     int64_t row_bytes = gd_max(pass->d * size, pass->k * 2); /* of X, or of scores and slopes */
-    while (pass->tile_rows > 8 && pass->tile_rows * row_bytes > GD_TILE_BYTES) pass->tile_rows /= 2;
+    while (pass->tile_rows > 8 && pass->tile_rows * row_bytes > GD_TILE_BYTES * (pass->k > 1 ? 4 : 1)) pass->tile_rows /= 2;
 }
 
 /* Hands out consecutive aligned pieces of an arena, or, with base NULL, measures how large it must be. */
