@@ -65,8 +65,11 @@ typedef struct gd_kernels {
      * A, B (GD_GRAM_ROWS, p_pad) and G (j1 - j0, p_pad) scratch of real. */
     void (*gram[2])(const gd_pass *pass, const gd_columns *columns, const double *h, int64_t first, int64_t count,
                     int64_t j0, int64_t j1, void *A, void *B, void *G, double *H);
-    /* Over the columns of the rows in question: low (d) = min, high (d) = max; diagonal (p) += h_i u_ij^2. */
-    void (*range[2])(const gd_pass *pass, void *A, int64_t first, int64_t count, double *low, double *high);
+    /* How far columns of rows first ... first + count - 1 go from `center` (d): the most, largest (d), and the sum of squares, added to
+     * square (d). */
+    void (*spread[2])(const gd_pass *pass, const gd_scratch *scratch, const double *center, int64_t first, int64_t count,
+                      double *largest, double *square);
+    /* diagonal (p) += h_i u_ij^2. A (d) scratch of real. */
     void (*diagonal[2])(const gd_pass *pass, const gd_columns *columns, const double *h, int64_t first, int64_t count,
                         void *A, double *diagonal);
     /* H (p, p_pad), upper triangle, -> its Cholesky factor U, H = U'U, in place. Pivots below `least` (p) are raised to it. */

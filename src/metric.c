@@ -22,27 +22,77 @@ static int64_t *sample_rows(const gd_problem *problem, int64_t m) {
     return rows;
 }
 
+typedef struct gd_spread_job {
+    gd_engine *engine;
+    const double *center;
+    double *parts;          /* (n_parts, 2, d) largest, square */
+    int64_t part_rows;
+} gd_spread_job;
+
+static void spread_task(void *context, int64_t part, int worker) {
+    const gd_spread_job *job = context;
+    gd_engine *engine = job->engine;
+    int64_t d = engine->pass.d, from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows);
+    double *largest = job->parts + part * 2 * d;
+    for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
+        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        engine->kernels->spread[engine->pass.doubles](&engine->pass, &engine->scratch[worker], job->center, at,
+                                                      gd_min(to - at, GD_BLOCK_ROWS), largest, largest + d);
+    }
+}
+
+/* largest, square (d) over the rows of an engine; parts fixed by n alone. */
+static gd_status find_spread(gd_engine *engine, const double *center, double *largest, double *square) {
+    int64_t d = engine->pass.d, n_blocks = (engine->problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, n_parts = gd_min(MOST_PARTS, n_blocks);
+    gd_spread_job job = {engine, center, gd_alloc(n_parts * 2 * d, 8), (n_blocks + n_parts - 1) / n_parts * GD_BLOCK_ROWS};
+    if (!job.parts) return GD_NO_MEMORY;
+    gd_parallel(n_parts, spread_task, &job, engine->n_threads);
+    memset(largest, 0, sizeof *largest * (size_t)d);
+    memset(square, 0, sizeof *square * (size_t)d);
+    for (int64_t part = 0; part < n_parts; part++)
+        for (int64_t j = 0; j < d; j++) {
+            largest[j] = fmax(largest[j], job.parts[part * 2 * d + j]);
+            square[j] += job.parts[(part * 2 + 1) * d + j];
+        }
+    gd_release(job.parts);
+    return engine->interrupted ? GD_INTERRUPTED : GD_OK;
+}
+
+/* Columns that differ from their mean in a few rows only, or by far the most in a few: a sample knows little of them. */
+static int is_rare(double largest, double square) { return isfinite(square) && square < 30.0 * largest * largest; }
+
+/* One read of all rows for the sake of those columns: their spread, and which they are. */
+static gd_status find_moments(gd_metric *metric, const gd_problem *problem, double *largest, double *square) {
+    int64_t d = metric->columns.d, rare = 0;
+    for (int64_t j = 0; j < d; j++) rare += metric->moment[j] = largest[j] == 0.0 || is_rare(largest[j], square[j]);
+    if (!rare) return GD_OK;
+    gd_engine all;
+    gd_status status = gd_engine_init(&all, problem, metric->engine.n_threads, metric->engine.hooks);
+    if (!status) status = find_spread(&all, metric->center, largest, square);
+    gd_engine_free(&all);
+    for (int64_t j = 0; j < d; j++) metric->moment[j] *= isfinite(square[j]) ? square[j] / (double)problem->n : 0.0;
+    return status;
+}
+
 /* Centre: the mean (0 without an intercept, which alone could absorb it). Scale: the power of two that brings the largest
  * deviation to about 1, so that squares neither overflow nor vanish; it costs no rounding. */
-static gd_status find_columns(gd_metric *metric) {
+static gd_status find_columns(gd_metric *metric, const gd_problem *problem) {
     gd_engine *engine = &metric->engine;
-    int64_t d = metric->columns.d, n = engine->problem.n;
-    double *low = gd_alloc(2 * d, 8), *high = low + d;
-    gd_status status = low ? GD_OK : GD_NO_MEMORY;
+    int64_t d = metric->columns.d;
+    double *largest = gd_alloc(2 * d, 8), *square = largest + d;
+    gd_status status = largest ? GD_OK : GD_NO_MEMORY;
     if (!status && engine->problem.fit_intercept) status = gd_column_means(&engine->problem, engine->hooks, metric->center);
-    for (int64_t j = 0; !status && j < d; j++) {
-        low[j] = INFINITY, high[j] = -INFINITY;
+    for (int64_t j = 0; !status && j < d; j++)
         if (!isfinite(metric->center[j])) metric->center[j] = 0.0;
-    }
-    for (int64_t at = 0; !status && at < n; at += GD_BLOCK_ROWS)
-        engine->kernels->range[engine->pass.doubles](&engine->pass, metric->room, at, gd_min(n - at, GD_BLOCK_ROWS), low, high);
+    if (!status) status = find_spread(engine, metric->center, largest, square);
+    if (!status && metric->rows) status = find_moments(metric, problem, largest, square);
     for (int64_t j = 0; !status && j < d; j++) {
-        double center = metric->center[j], largest = fmax(fabs(high[j] - center), fabs(low[j] - center));
         int exponent = 0;
-        if (largest > 0.0 && isfinite(largest)) frexp(largest, &exponent);
+        if (largest[j] > 0.0 && isfinite(largest[j])) frexp(largest[j], &exponent);
         metric->scale[j] = ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
+        metric->moment[j] *= metric->scale[j] * metric->scale[j];
     }
-    gd_release(low);
+    gd_release(largest);
     return status;
 }
 
@@ -68,7 +118,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 1e9;
     metric->n_factors = alike || dear ? 1 : k;
     int64_t f = metric->n_factors, threads = metric->engine.n_threads, room = (2 * GD_GRAM_ROWS + PANEL) * p_pad;
-    double *at = metric->arena = gd_alloc(f * matrix * (metric->keep_model ? 2 : 1) + 2 * d + 2 * f * sample.n + p + k + threads * room, 8);
+    double *at = metric->arena = gd_alloc(f * matrix * (metric->keep_model ? 2 : 1) + 3 * d + 2 * f * sample.n + p + k + threads * room, 8);
     if (!at) return GD_NO_MEMORY;
     metric->room = at, at += threads * room;
     metric->model = at, at += f * matrix;
@@ -79,9 +129,10 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     metric->least = at, at += p;
     metric->bias = at, at += k;
     metric->center = at, at += d;
-    metric->scale = at;
+    metric->scale = at, at += d;
+    metric->moment = at;
     metric->columns = (gd_columns){metric->center, metric->scale, d, p, p_pad};
-    return find_columns(metric);
+    return find_columns(metric, problem);
 }
 
 void gd_metric_free(gd_metric *metric) {
@@ -170,15 +221,17 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
 
 /* Divide by sum s, add the penalty and a trace of damping that makes singular problems solvable and leaves regular ones alone:
  * 1e-10 of each diagonal element, 1e-7 with fewer rows than columns, where it alone decides among the solutions and rounding
- * must not; more where a column has no curvature at all. */
-static void complete(gd_metric *metric, double *H, double weight_sum) {
+ * must not; more where a column has no curvature at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
+static void complete(gd_metric *metric, const double *h, double *H, double weight_sum) {
     double damping = gd_metric_bent_rows(metric) < metric->p ? 1e-7 : 1e-10;
     int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
-    double l2 = metric->engine.problem.l2, top = 0.0;
+    double l2 = metric->engine.problem.l2, top = 0.0, bend = 0.0;
     if (metric->diagonal)
         for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
     else
         for (int64_t j = 0; j < p * metric->p_pad; j++) H[j] /= weight_sum;
+    for (int64_t i = 0; i < metric->engine.problem.n; i++) bend += h[i] / weight_sum;
+    for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] = fmax(H[j * step], bend * metric->moment[j]);
     for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] += l2 * metric->scale[j] * metric->scale[j];
     for (int64_t j = 0; j < p; j++) top = fmax(top, H[j * step]);
     if (top == 0.0) top = 1.0;
@@ -211,7 +264,7 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
         double *H = metric->model + f * matrix;
         status = metric->diagonal ? sum_diagonal(metric, metric->h + f * n, H) : sum_gram(metric, metric->h + f * n, H);
         if (status) break;
-        complete(metric, H, weight_sum > 0.0 ? weight_sum : 1.0);
+        complete(metric, metric->h + f * n, H, weight_sum > 0.0 ? weight_sum : 1.0);
         if (metric->diagonal) continue;
         double *factor = metric->factor + f * matrix;
         if (metric->keep_model) memcpy(factor, H, sizeof *H * (size_t)matrix);

@@ -16,6 +16,7 @@ typedef struct gd_metric {
     int diagonal;          /* 1: only the diagonal is kept */
     int keep_model;        /* 1: the matrix itself is needed beside its factor (L1) */
     double *center, *scale;
+    double *moment;        /* (d) mean of u^2 over all rows, for columns that the sample hardly sees; 0 for the others */
     double *model;         /* (n_factors, p, p_pad) H, symmetric; or (n_factors, p) its diagonal */
     double *factor;        /* (n_factors, p, p_pad) Cholesky; the same memory as model unless keep_model */
     double *h, *h_built;   /* (n_factors, m) curvature now, and when the metric was built */

@@ -14,7 +14,8 @@
 #include "metric.h"
 #include "updates.h"
 
-enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048, WINDOW = 4 };
+enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048, WINDOW = 4,
+       MOST_ROWS = 1 << 19 /* of a sample */ };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
     int count;
@@ -343,6 +344,43 @@ static void classify(gd_newton_work *work, int stop) {
     memcpy(work->run->state->weights, work->weights, sizeof *work->weights * (size_t)work->run->size);
 }
 
+/* The sample has proved too small: a metric of four times as many rows, or of all. Where we are stays where it is. */
+static gd_status refine(gd_newton_work *work) {
+    gd_run *run = work->run;
+    gd_metric *metric = work->metric;
+    const gd_problem *problem = &run->engine.problem;
+    int64_t rows = 4 * metric->engine.problem.n;
+    gd_metric_to_weights(metric, work->v, work->weights);
+    gd_metric_free(metric);
+    gd_status status = gd_metric_init(metric, problem, rows > problem->n / 2 ? 0 : rows, 0, 0, run->settings->n_threads, run->engine.hooks);
+    if (!status) status = gd_metric_build(metric, work->weights, 0.0);
+    if (status) return status;
+    work->rescale = problem->softmax && metric->n_factors == 1;
+    gd_metric_from_weights(metric, work->weights, work->v);
+    return evaluate(work, &run->engine, work->v, &work->error, work->gradient);
+}
+
+/* Steps in the metric of ever larger samples, as long as making it costs no more than some ten passes. */
+static gd_status descend_in_stages(gd_newton_work *work) {
+    gd_run *run = work->run;
+    gd_metric *metric = work->metric;
+    const gd_settings *settings = run->settings;
+    gd_status status = GD_OK;
+    int stop = 0;
+    for (int64_t stage = 12; !status; stage *= 2) {
+        int64_t left = settings->max_iter - run->report->n_iter;
+        double rows = 4.0 * (double)metric->engine.problem.n, a_pass = (double)run->engine.problem.n * (double)metric->k;
+        int last = !metric->rows || metric->diagonal || rows > MOST_ROWS || rows * (double)metric->p > 40.0 * a_pass;
+        status = minimise(work, &run->engine, settings->tol, last ? left : gd_min(stage, left), 1, &stop);
+        if (stop || last || run->report->n_iter >= settings->max_iter) break;
+        if (!status) status = refine(work);
+    }
+    if (status) return status;
+    gd_metric_to_weights(metric, work->v, work->weights);
+    classify(work, stop);
+    return GD_OK;
+}
+
 static gd_status descend_smooth(gd_newton_work *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
@@ -370,11 +408,8 @@ static gd_status descend_smooth(gd_newton_work *work) {
     work->first_error = fmax(work->first_error, fabs(work->error));
     run->best_monitor = INFINITY;
     status = record(work, 0.0, &stop);
-    if (!status && !stop) status = minimise(work, &run->engine, run->settings->tol, run->settings->max_iter - 1, 1, &stop);
-    if (status) return status;
-    gd_metric_to_weights(metric, work->v, work->weights);
-    classify(work, stop);
-    return GD_OK;
+    if (!status && stop) classify(work, stop);
+    return status || stop ? status : descend_in_stages(work);
 }
 
 /* Kinks rounded off over width mu: E_mu <= E, so E(w) - (E_mu(w) - decrement) bounds E(w) - E*. mu shrinks until that is
