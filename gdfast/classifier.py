@@ -115,7 +115,8 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     n_iter_ : int
-        Epochs run.
+        Epochs run; solver "auto" takes independent classes one after the other, max_iter at most for each, and this is
+        their sum.
     t_ : float
         Updates done, plus one.
     loss_ : float

@@ -316,7 +316,7 @@ def gradient_descent(
     average : bool or int, default=False
         Return the mean of the weights over the updates: from the first, or from this one on.
     max_iter : int, default=1000
-        Epochs at most.
+        Epochs at most; solver "auto" descends independent outputs one after the other, in so many epochs each.
     tol : float or None, default=1e-6
         Relative suboptimality (E - E*) / |E*| to stop at; the mini-batch rules stop after n_iter_no_change epochs
         without an improvement by tol of the best error. None: run max_iter.

@@ -112,7 +112,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
     intercept_ : ndarray of shape (1,) or (n_outputs,)
         Bias.
     n_iter_ : int
-        Epochs run.
+        Epochs run; solver "auto" takes independent outputs one after the other, max_iter at most for each, and this is
+        their sum.
     t_ : float
         Updates done, plus one.
     loss_ : float

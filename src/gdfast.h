@@ -114,7 +114,7 @@ typedef struct gd_settings {
     int64_t batch_size;      /* rows per update; 0: all of them */
     int32_t shuffle;         /* visit the rows in a fresh order each epoch */
     uint64_t seed;
-    int64_t max_iter;        /* epochs, or steps of solver auto */
+    int64_t max_iter;        /* epochs, or steps of solver auto: for each of several independent outputs but in squared error */
     double tol;              /* relative suboptimality aimed at; < 0: run max_iter */
     int64_t n_iter_no_change;
     int64_t average;         /* > 0: return the mean of the weights from this update on */

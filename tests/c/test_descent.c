@@ -233,7 +233,7 @@ static void every_combination(void) {
                     int may_diverge = schedule == GD_OPTIMAL; /* its first steps know nothing of the data's scale */
                     CHECK((o.status == GD_OK && outcome_finite(&o)) || (may_diverge && o.status == GD_DIVERGED), "%s solver %d schedule %d variant %d: status %d",
                           gd_loss_name(loss), all_solvers[s_at], schedule, variant, o.status);
-                    CHECK(o.report.loss.size == o.report.n_iter && o.report.eta.size == o.report.n_iter && o.report.n_iter <= s.max_iter,
+                    CHECK(o.report.loss.size == o.report.n_iter && o.report.eta.size == o.report.n_iter && o.report.n_iter <= s.max_iter * r.k,
                           "%s solver %d schedule %d variant %d: curves", gd_loss_name(loss), all_solvers[s_at], schedule, variant);
                     CHECK(o.report.path.size % c.size == 0 && o.report.path.size >= c.size, "path of %d", (int)o.report.path.size);
                     outcome_free(&o);
