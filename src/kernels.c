@@ -23,8 +23,10 @@
 #define GD_JOIN(a, b) GD_JOIN_(a, b)
 #define GD_NAME(name) GD_JOIN(name, GD_ISA)
 
-/* Where the bytes of the next tile lie: element (i, j) at data + i * row + j * element. */
-typedef struct gd_ahead { const char *data; int64_t row, element; } gd_ahead;
+/* Bytes of the next tile to ask for during a stage of this one: several streams of them, `stride` apart, since memory delivers those
+ * faster than one. row, element: what this tile's own rows and elements take up, to keep pace with. */
+typedef struct gd_ahead { const char *data; int64_t row, element, stride; } gd_ahead;
+enum { GD_SCORES_STREAMS = 2, GD_GRADIENT_STREAMS = 4 };
 
 /* How many rows ahead a scattered row is asked for, and how many bytes of it; the processor's own prefetcher goes on. */
 enum { GD_ROWS_AHEAD = 32, GD_BYTES_AHEAD = 512 };
