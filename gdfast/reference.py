@@ -308,7 +308,7 @@ def gradient_descent(X, y, *, loss="squared_error", coef_init=0.0, intercept_ini
     W = np.zeros((k, d + 1))
     W[:, :-1], W[:, -1] = coef_init, intercept_init
     objective = Objective(loss, alpha * (1 - l1_ratio), alpha * l1_ratio, epsilon, quantile)
-    batch_size = batch_size or (n if solver == "gd" else 32)
+    batch_size, typical_weight = batch_size or (n if solver == "gd" else 32), rows.s.mean()
     memory, mean, path, loss_curve, etas = {}, W, [W], [], []
     t, best, waited = 0, np.inf, 0
     for epoch in range(max_iter):
@@ -316,7 +316,7 @@ def gradient_descent(X, y, *, loss="squared_error", coef_init=0.0, intercept_ini
         for start in range(0, n, batch_size):
             batch = rows.take(order[start : start + batch_size])
             # not by the batch's own weights: their size must count against that of other batches
-            _, G = _error_and_smooth_gradient(batch, W, objective, total=len(batch.X) * rows.s.mean())
+            _, G = _error_and_smooth_gradient(batch, W, objective, total=len(batch.X) * typical_weight)
             G[:, -1] *= fit_intercept
             t += 1
             etas.append(learning_rate_at(t, learning_rate, eta0, power_t, alpha))
