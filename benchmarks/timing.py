@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 __all__ = ["Ratio", "Times", "interleaved", "quartiles"]
 
 OURS = "gdfast"
+PAUSE = 0.06  # seconds: the threads of a BLAS go on spinning for a while after a product, at the cost of whoever is next
 
 
 class Ratio(NamedTuple):
@@ -64,6 +65,7 @@ def interleaved(benchmark: Any, ours: Callable[[], Any], others: Mapping[str, Ca
     times = Times({name: [] for name in (*others, OURS)})
 
     def turn(name: str, call: Callable[[], Any]) -> None:
+        time.sleep(PAUSE)
         start = time.perf_counter()
         call()
         times[name].append(time.perf_counter() - start)
