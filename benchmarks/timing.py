@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 __all__ = ["Ratio", "Times", "interleaved", "quartiles"]
 
 OURS = "gdfast"
-PAUSE = 0.06  # seconds: the threads of a BLAS go on spinning for a while after a product, at the cost of whoever is next
+PAUSE = 0.2  # seconds: OpenBLAS's idle threads spin for 0.14 s after a product, at the cost of whoever is next
 
 
 class Ratio(NamedTuple):

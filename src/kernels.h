@@ -65,8 +65,8 @@ typedef struct gd_kernels {
      * A, B (GD_GRAM_ROWS, p_pad) and G (j1 - j0, p_pad) scratch of real. */
     void (*gram[2])(const gd_pass *pass, const gd_columns *columns, const double *h, int64_t first, int64_t count,
                     int64_t j0, int64_t j1, void *A, void *B, void *G, double *H);
-    /* How far columns of rows first ... first + count - 1 go from `center` (d): the most, largest (d), and the sum of squares, added to
-     * square (d). */
+    /* How far columns of rows first ... first + count - 1 go from `center` (d): the most, largest (d), and the sum of
+     * squares, added to square (d). */
     void (*spread[2])(const gd_pass *pass, const gd_scratch *scratch, const double *center, int64_t first, int64_t count,
                       double *largest, double *square);
     /* diagonal (p) += h_i u_ij^2. A (d) scratch of real. */

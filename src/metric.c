@@ -43,7 +43,8 @@ static void spread_task(void *context, int64_t part, int worker) {
 
 /* largest, square (d) over the rows of an engine; parts fixed by n alone. */
 static gd_status find_spread(gd_engine *engine, const double *center, double *largest, double *square) {
-    int64_t d = engine->pass.d, n_blocks = (engine->problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, n_parts = gd_min(MOST_PARTS, n_blocks);
+    int64_t d = engine->pass.d, n_blocks = (engine->problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS;
+    int64_t n_parts = gd_min(MOST_PARTS, n_blocks);
     gd_spread_job job = {engine, center, gd_alloc(n_parts * 2 * d, 8), (n_blocks + n_parts - 1) / n_parts * GD_BLOCK_ROWS};
     if (!job.parts) return GD_NO_MEMORY;
     gd_parallel(n_parts, spread_task, &job, engine->n_threads);

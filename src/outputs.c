@@ -115,7 +115,9 @@ static gd_status descend_each(gd_relay *relay, const gd_problem *problem, double
         put(relay, room, run->state->weights);
     }
     const double *weights = run->state->weights;
-    if (!status) status = gd_error_and_gradient(problem, weights, weights + run->n_coef, run->settings->n_threads, relay->hooks, &run->report->error, NULL, NULL);
+    if (!status)
+        status = gd_error_and_gradient(problem, weights, weights + run->n_coef, run->settings->n_threads, relay->hooks,
+                                       &run->report->error, NULL, NULL);
     run->report->suboptimality = run->report->error != 0.0 ? left / fabs(run->report->error) : 0.0;
     return status;
 }
