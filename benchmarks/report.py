@@ -18,7 +18,7 @@ HEAD = """# Benchmarks
 
 Written by `make benchmark` (`python -m benchmarks`); one part alone: `python -m benchmarks pass`. Do not edit.
 
-Contestants take turns in one process on the same data, with the same number of threads, a short pause before each turn,
+Contestants take turns in one process on the same data, with the same number of threads, a short pause after each turn,
 since the idle threads of a BLAS go on spinning for a while. A ratio is formed in each round and shown as median
 (quartiles); times beside it are medians. "5.0x" against something means that it took 5.0 times as long as gdfast. A
 ratio in bold is one that gdfast loses. Targets come with the design of the project; whether they were
