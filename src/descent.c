@@ -465,6 +465,7 @@ static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, 
 static gd_status descend_rule(gd_run *run) {
     int64_t size = run->size, batch = run->settings->batch_size;
     int full = run->settings->solver == GD_SOLVER_GD || (!batch && !run->settings->shuffle);
+    if (batch > run->engine.problem.n) batch = run->engine.problem.n;
     gd_order order = {.capacity = full ? 0 : gd_max(ORDER, 2 * (batch ? batch : run->engine.problem.n) + AHEAD)};
     double *room = gd_alloc(11 * size, 8);
     order.rows = gd_alloc(full || !run->settings->shuffle ? 0 : order.capacity, sizeof *order.rows);

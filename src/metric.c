@@ -65,7 +65,11 @@ static int is_rare(double largest, double square) { return isfinite(square) && s
 /* One read of all rows for the sake of those columns: their spread, and which they are. */
 static gd_status find_moments(gd_metric *metric, const gd_problem *problem, double *largest, double *square) {
     int64_t d = metric->columns.d, rare = 0;
-    for (int64_t j = 0; j < d; j++) rare += metric->moment[j] = largest[j] == 0.0 || is_rare(largest[j], square[j]);
+    for (int64_t j = 0; j < d; j++) {
+        int unknown = largest[j] == 0.0 || is_rare(largest[j], square[j]);
+        metric->moment[j] = unknown ? 1.0 : 0.0;
+        rare += unknown;
+    }
     if (!rare) return GD_OK;
     gd_engine all;
     gd_status status = gd_engine_init(&all, problem, metric->engine.n_threads, metric->engine.hooks);
