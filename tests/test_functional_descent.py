@@ -447,3 +447,32 @@ def test_callback_sees_every_epoch(solver):
     stopped = gdfast.gradient_descent(X, y, callback=lambda state: state.epoch == 2, **options)
     assert stopped.n_iter == 2 and not stopped.converged and "callback" in stopped.message
     np.testing.assert_array_equal(stopped.coef, ours.path.coef[2])
+
+
+def test_auto_sees_columns_that_a_sample_hardly_does():
+    """Columns that are not 0 in six rows of 60 000: the metric of a sample alone took a thousand steps."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((60_000, 60), np.float32)
+    X[:, :20] = rng.normal(size=(60_000, 20))
+    for column in range(20, 60):
+        X[rng.choice(60_000, 6, replace=False), column] = 200
+    y = (X[:, :20] @ rng.normal(size=20) + rng.logistic(size=60_000) > 0) * 1.0
+    result = gdfast.gradient_descent(X, y, loss="log_loss", alpha=1e-6, solver="auto")
+    assert result.converged and result.n_iter <= 40
+
+
+@pytest.mark.parametrize("loss", ["huber", "poisson", "hinge"])
+def test_who_watches_independent_outputs_changes_no_bit(loss):
+    """Outputs are descended one after the other, and told as one."""
+    X, y, _, _ = problem(loss, 3, n=200, d=5)
+    options = {"loss": loss, "solver": "auto", "alpha": 0.01, "n_outputs": 3, **PARAMETERS}
+    alone, seen = descend(X, y, **options), []
+    watched = descend(X, y, keep_path=True, callback=lambda state: seen.append(state.error), **options)
+    assert same_bits(alone.coef, watched.coef) and same_bits(alone.loss_curve, watched.loss_curve)
+    assert len(seen) == watched.n_iter == len(watched.path.coef) - 1
+    np.testing.assert_array_equal(watched.path.coef[-1], watched.coef)
+    np.testing.assert_allclose(seen[-1], watched.error, rtol=1e-12)
+    judged = descend(X, y, X_val=X[:50], y_val=y[:50], **options)
+    model = (judged.coef, judged.intercept)
+    best, _, _ = reference.error_and_gradient(X[:50], y[:50], *model, loss=loss, alpha=0.01, **PARAMETERS)
+    np.testing.assert_allclose(best, judged.validation_curve.min(), rtol=1e-9)
