@@ -47,6 +47,7 @@ cdef extern from "gdfast.h" nogil:
     ctypedef struct gd_state:
         int64_t size
         double *weights
+        double *answer
         double *velocity
         double *square
         double *mean

@@ -189,6 +189,15 @@ def find_not_finite(X, rows=None):
     return (int(rows[row]) if rows is not None else row), col
 
 
+cdef copy_out(const double *values, int64_t size):
+    if values == NULL:
+        return None
+    out = np.empty(size)
+    cdef double[::1] view = out
+    memcpy(&view[0], values, size * sizeof(double))
+    return out
+
+
 cdef class _Hook:
     """Carries the Python callable into the engine and its exception out again."""
     cdef object function, error
@@ -198,11 +207,8 @@ cdef class _Hook:
         self.function, self.size = function, size
 
     cdef int call(self, const gd_epoch *epoch) noexcept:
-        cdef double[::1] view
         try:
-            weights = np.empty(self.size)
-            view = weights
-            memcpy(&view[0], epoch.weights, self.size * sizeof(double))
+            weights = copy_out(epoch.weights, self.size)
             return bool(self.function(epoch.epoch, epoch.error, epoch.validation_error, epoch.gradient_norm, epoch.eta,
                                       weights))
         except BaseException as error:  # any: it travels through C and is raised again by descend
@@ -223,11 +229,44 @@ cdef curve_array(const gd_curve *curve):
     return out
 
 
-def descend(Problem problem, Problem validation, weights, *, str solver, str learning_rate, double eta0, double power_t,
+_STATE_ARRAYS = ("weights", "velocity", "square", "mean")  # of gd_state
+
+
+cdef double *state_array(gd_state *state, int i) noexcept:
+    if i < 2:
+        return state.velocity if i else state.weights
+    return state.mean if i == 3 else state.square
+
+
+cdef int load_state(gd_state *state, resume) except -1:
+    """Fill in what gd_state_init has allocated from what `state_of` made."""
+    cdef const double[::1] values
+    for i, name in enumerate(_STATE_ARRAYS):
+        given = resume[name]
+        if (given is not None) != (state_array(state, i) != NULL):
+            raise ValueError(f"state.{name} must be {'absent' if given is not None else 'present'} for this rule")
+        if given is None:
+            continue
+        values = given
+        if values.shape[0] != state.size:
+            raise ValueError(f"state.{name} must be of size {state.size}, got {values.shape[0]}")
+        memcpy(state_array(state, i), &values[0], state.size * sizeof(double))
+    state.t, state.epoch, state.eta = resume["t"], resume["epoch"], resume["eta"]
+    return 0
+
+
+cdef state_of(gd_state *state):
+    arrays = {name: copy_out(state_array(state, i), state.size) for i, name in enumerate(_STATE_ARRAYS)}
+    return {**arrays, "t": state.t, "epoch": state.epoch, "eta": state.eta}
+
+
+def descend(Problem problem, Problem validation, start, *, str solver, str learning_rate, double eta0, double power_t,
             double momentum, bint nesterov, double beta_1, double beta_2, int64_t batch_size, bint shuffle,
             uint64_t seed, int64_t max_iter, double tol, int64_t n_iter_no_change, int64_t average, int n_threads,
             int keep_path, callback=None):
-    """Run gd_descend from `weights` (k*d coef, then k intercepts). Returns (status name, weights, report dict).
+    """Run gd_descend from `start`: weights (k*d coef, then k intercepts), or the dict report["state"] of an earlier call.
+
+    Returns (status name, weights, report dict).
 
     Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, error, validation_error, gradient_norm,
     eta, weights) returns true to stop.
@@ -237,14 +276,11 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
     cdef gd_report report
     cdef gd_hooks hooks = make_hooks()
     cdef gd_problem *held_out = &validation.c if validation is not None else NULL
-    cdef const double[::1] start = weights
-    cdef double[::1] end
+    cdef const double[::1] weights
     cdef int64_t size = problem.k * problem.d + problem.k
     cdef _Hook hook = _Hook(callback, size)
     cdef gd_epoch_hook on_epoch = NULL
     cdef gd_status status
-    if start.shape[0] != size:
-        raise ValueError(f"weights must be of size {size}, got {start.shape[0]}")
     if validation is not None and (validation.d != problem.d or validation.k != problem.k):
         raise ValueError("validation must have the features and outputs of the problem")
     settings.solver, settings.schedule = SOLVERS.index(solver), SCHEDULES.index(learning_rate)
@@ -256,8 +292,14 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
     if callback is not None:
         on_epoch = epoch_hook
     raise_status(gd_state_init(&state, &settings, size))
-    memcpy(state.weights, &start[0], size * sizeof(double))
     try:
+        if isinstance(start, dict):
+            load_state(&state, start)
+        else:
+            weights = start
+            if weights.shape[0] != size:
+                raise ValueError(f"weights must be of size {size}, got {weights.shape[0]}")
+            memcpy(state.weights, &weights[0], size * sizeof(double))
         with nogil:
             status = gd_descend(&problem.c, held_out, &settings, &hooks, on_epoch, &state, &report)
         try:
@@ -265,10 +307,8 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
                 raise hook.error
             if status not in (GD_NOT_FINITE, GD_DIVERGED):
                 raise_status(status)
-            fitted = np.empty(size)
-            end = fitted
-            memcpy(&end[0], state.weights, size * sizeof(double))
             out = {
+                "state": state_of(&state),
                 "loss_curve": curve_array(&report.loss), "validation_curve": curve_array(&report.validation),
                 "gradient_norm_curve": curve_array(&report.gradient_norm), "eta": curve_array(&report.eta),
                 "path": curve_array(&report.path).reshape(-1, size), "error": report.error,
@@ -279,7 +319,7 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
                 "missing_threads": report.missing_threads,
             }
             name = {GD_OK: "ok", GD_NOT_FINITE: "not_finite", GD_DIVERGED: "diverged"}[status]
-            return name, fitted, out
+            return name, copy_out(state.answer, size), out
         finally:
             gd_report_free(&report)
     finally:

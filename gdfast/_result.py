@@ -49,6 +49,43 @@ class DescentPath(NamedTuple):
 
 
 @dataclass(frozen=True)
+class RuleState:
+    """Where a rule stands: all that its next update depends on, settings and data aside.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (k d + k,)
+        Weights (k, d), then biases (k,), before any averaging.
+    velocity, square, mean : ndarray of shape (k d + k,) or None
+        Momentum or Adam's first moment; second moment of the rules that have one; averaged weights.
+    t : int
+        Updates done.
+    epoch : int
+        Epochs done: the order of the rows of the next one depends on it.
+    eta : float
+        Learning rate in force, from which the schedules "auto" and "adaptive" go on.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> X, y, rule = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], dict(solver="adam", random_state=0, tol=None)
+    >>> once = gdfast.gradient_descent(X, y, max_iter=7, **rule)
+    >>> half = gdfast.gradient_descent(X, y, max_iter=3, **rule)
+    >>> rest = gdfast.gradient_descent(X, y, max_iter=4, state=half.state, **rule)
+    >>> bool(rest.coef == once.coef), rest.t
+    (True, 7)
+    """
+
+    weights: np.ndarray
+    velocity: np.ndarray | None
+    square: np.ndarray | None
+    mean: np.ndarray | None
+    t: int
+    epoch: int
+    eta: float
+
+
+@dataclass(frozen=True)
 class DescentResult:
     """What a descent came to.
 
@@ -83,6 +120,8 @@ class DescentResult:
         Full reads of X that the descent took.
     suboptimality : float
         Estimate of (E - E*) / |E*| at the end; NaN where the solver has none.
+    state : RuleState
+        Where the rule stands, to go on from.
 
     Examples
     --------
@@ -106,6 +145,7 @@ class DescentResult:
     t: int
     n_passes: int
     suboptimality: float
+    state: RuleState
 
 
 def epoch_hook(callback: Callable[[DescentState], Any], shape: Shape) -> Callable[..., bool]:
@@ -170,6 +210,7 @@ def descent_result(
         t=report["t"],
         n_passes=report["n_passes"],
         suboptimality=report["suboptimality"],
+        state=RuleState(**report["state"]),
     )
 
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from gdfast import _core
 from gdfast._arguments import choice, count, descent_settings, error_terms, flag
-from gdfast._model import read_model, read_start
+from gdfast._model import read_model, read_start, read_state
 from gdfast._result import (
     DescentPath,
     DescentResult,
     DescentState,
+    RuleState,
     descent_result,
     divergence_message,
     epoch_hook,
@@ -28,7 +29,16 @@ from gdfast._threads import threads
 from gdfast.exceptions import DivergenceError
 from gdfast.rows.arrays import as_matrix, check_finite
 
-__all__ = ["LOSSES", "DescentPath", "DescentResult", "DescentState", "error_and_gradient", "gradient_descent", "scores"]
+__all__ = [
+    "LOSSES",
+    "DescentPath",
+    "DescentResult",
+    "DescentState",
+    "RuleState",
+    "error_and_gradient",
+    "gradient_descent",
+    "scores",
+]
 
 LOSSES = _core.LOSSES
 _SQUARES = ("squared_error", "huber", "squared_epsilon_insensitive")
@@ -279,6 +289,7 @@ def gradient_descent(
     callback=None,
     rows=None,
     rows_val=None,
+    state=None,
 ):
     """Train linear neurons by the gradient descent rule: delta w = -eta dE/dw, with E as in `error_and_gradient`.
 
@@ -338,6 +349,9 @@ def gradient_descent(
         Called as callback(state) after each epoch with a `DescentState`; return True to stop, None or False to go on.
     rows, rows_val : array-like of int, optional
         Train on X[rows] and validate on X[rows_val], read in place without a copy. rows_val takes the place of X_val.
+    state : RuleState, optional
+        `DescentResult.state` of an earlier descent by the same rule, to go on from, on the same rows or on others: as
+        if there had been one descent. Takes the place of coef_init and intercept_init.
 
     Returns
     -------
@@ -406,6 +420,10 @@ def gradient_descent(
     elif X_val is not None or y_val is not None:
         validation = _validation_problem(X_val, y_val, sample_weight_val, offset_val, d, targets, terms)
     start, shape = read_start(coef_init, intercept_init, targets.k, d, targets.k == 1 and targets.y.ndim == 1)
+    if state is not None:
+        if coef_init is not None or intercept_init is not None:
+            raise ValueError("coef_init and intercept_init must be None where state is given")
+        start = read_state(state)
     hook = None if callback is None else epoch_hook(callback, shape)
     settings["batch_size"] = min(settings["batch_size"], n if rows is None else len(rows))
 

@@ -17,7 +17,8 @@ gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t si
     memset(state, 0, sizeof *state);
     state->size = size;
     state->weights = gd_alloc(size, 8);
-    int failed = !state->weights;
+    state->answer = gd_alloc(size, 8);
+    int failed = !state->weights || !state->answer;
     if (rule == GD_SOLVER_ADAM || ((rule == GD_SOLVER_GD || rule == GD_SOLVER_SGD) && settings->momentum > 0.0))
         failed |= !(state->velocity = gd_alloc(size, 8));
     if (rule == GD_SOLVER_ADAGRAD || rule == GD_SOLVER_RMSPROP || rule == GD_SOLVER_ADAM)
@@ -29,6 +30,7 @@ gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t si
 
 void gd_state_free(gd_state *state) {
     gd_release(state->weights);
+    gd_release(state->answer);
     gd_release(state->velocity);
     gd_release(state->square);
     gd_release(state->mean);
@@ -70,8 +72,9 @@ static gd_status find_rates(gd_run *run, gd_rates *rates) {
     const gd_problem *problem = &run->engine.problem;
     rates->alpha = problem->l2 + problem->l1;
     rates->eta0 = settings->eta0;
+    int resumed = run->state->t > 0 && adapts(settings);
     if (settings->schedule == GD_OPTIMAL) rates->optimal_start = optimal_start(problem, rates->alpha);
-    if (settings->schedule == GD_AUTO) {
+    if (settings->schedule == GD_AUTO && !resumed) {
         double largest = 0.0;
         if (run->state->square) rates->eta0 = settings->solver == GD_SOLVER_ADAGRAD ? 0.01 : 0.001;
         else {
@@ -82,7 +85,8 @@ static gd_status find_rates(gd_run *run, gd_rates *rates) {
             rates->eta0 = largest > 0.0 ? (1.0 - settings->momentum) / (largest * (1.0 + share)) : 1.0;
         }
     }
-    rates->eta = rates->eta0;
+    if (settings->schedule == GD_AUTO && resumed) rates->eta0 = run->state->eta;
+    rates->eta = resumed ? run->state->eta : rates->eta0;
     return GD_OK;
 }
 
@@ -480,20 +484,20 @@ static gd_status descend_rule(gd_run *run) {
         run->path_by_update = !full && run->settings->keep_path == 2;
         status = full ? descend_full(run, &rates, &good, room + 10 * size)
                       : descend_batches(run, &rates, &order, &good, &older, room + 10 * size);
+        if (adapts(run->settings)) run->state->eta = rates.eta;
     }
     gd_release(order.rows);
     gd_release(room);
     return status;
 }
 
-/* The weights to return, and the exact error at them. */
+/* The answer, and the exact error at it. */
 static gd_status conclude(gd_run *run) {
-    gd_state *state = run->state;
-    size_t bytes = sizeof(double) * (size_t)run->size;
-    if (run->validation.arena && run->report->best_epoch > 0) memcpy(state->weights, run->best, bytes);
-    else if (gd_run_weights(run) != state->weights) memcpy(state->weights, state->mean, bytes);
-    gd_status status = gd_engine_evaluate(&run->engine, state->weights, &run->report->error, NULL);
-    if (!status) gd_add_l1(&run->engine.problem, state->weights, &run->report->error, NULL);
+    double *answer = run->state->answer;
+    int best = run->validation.arena && run->report->best_epoch > 0;
+    copy(run, answer, best ? run->best : gd_run_weights(run));
+    gd_status status = gd_engine_evaluate(&run->engine, answer, &run->report->error, NULL);
+    if (!status) gd_add_l1(&run->engine.problem, answer, &run->report->error, NULL);
     return status || isfinite(run->report->error) ? status : diverged(run, run->report->error);
 }
 

@@ -122,17 +122,18 @@ typedef struct gd_settings {
     int32_t keep_path;       /* 0 no, 1 after every epoch, 2 after every update */
 } gd_settings;
 
-/* The neuron and, for the update rules, all the state that the next update depends on. The caller owns coef and
- * intercept; the rest is managed by gd_state_init / gd_state_free. size = k*d + k, laid out coef first. */
+/* The neuron and all the state that the next update of a rule depends on: a descent that starts from the state that another
+ * left goes on as if there had been one. Managed by gd_state_init / gd_state_free. size = k*d + k, laid out coef first. */
 typedef struct gd_state {
     int64_t size;
-    double *weights;        /* (size) coef (k, d), then intercept (k) */
+    double *weights;        /* (size) coef (k, d), then intercept (k): where the rule stands */
+    double *answer;         /* (size) the weights to use: these, their mean, or those of the best epoch */
     double *velocity;       /* (size) momentum, or adam's first moment; NULL if unused */
     double *square;         /* (size) adagrad, rmsprop, adam: second moment; NULL if unused */
     double *mean;           /* (size) averaged weights; NULL if unused */
     int64_t t;              /* updates done */
     int64_t epoch;          /* epochs done */
-    double eta;             /* learning rate in force */
+    double eta;             /* learning rate in force; where t > 0, schedules that adapt go on from it */
 } gd_state;
 
 gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t size);
@@ -184,7 +185,7 @@ typedef struct gd_epoch {
 typedef int (*gd_epoch_hook)(void *context, const gd_epoch *epoch);
 
 /* Run the rule from state->weights. validation may be NULL; if given, its error is recorded every epoch, the weights of
- * the best epoch are returned, and n_iter_no_change epochs without an improvement end the descent. On any status but
+ * the best epoch are the answer, and n_iter_no_change epochs without an improvement end the descent. On any status but
  * GD_OK state->weights hold the last finite weights and must not be taken for a fit. */
 gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
                      const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state, gd_report *report);
