@@ -2,6 +2,8 @@
 #ifndef GDFAST_ENGINE_H
 #define GDFAST_ENGINE_H
 
+#include <stdatomic.h>
+
 #include "kernels.h"
 
 typedef struct gd_engine {
@@ -12,7 +14,7 @@ typedef struct gd_engine {
     const gd_hooks *hooks; /* may be NULL */
     double work;           /* elements read since the clock was last looked at */
     double next_poll;      /* seconds, by the monotonic clock */
-    volatile int interrupted;
+    atomic_int interrupted; /* set by the calling thread, read by all */
     int missing_threads;
     int64_t n_passes;      /* full reads of X, in rows / n */
     double rows_read;
