@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 cdef extern from "gdfast.h" nogil:
     ctypedef enum gd_status:
-        GD_OK, GD_NO_MEMORY, GD_BAD_ARGUMENT, GD_NOT_FINITE, GD_DIVERGED, GD_INTERRUPTED
+        GD_OK, GD_NO_MEMORY, GD_BAD_ARGUMENT, GD_NOT_FINITE, GD_DIVERGED, GD_BAD_ROWS, GD_INTERRUPTED
 
     int GD_F64, GD_F32, GD_F16, GD_U8, GD_I8, GD_U16, GD_I16, GD_U32, GD_I32, GD_U64, GD_I64
     int GD_VALUES, GD_CODES
@@ -13,6 +13,10 @@ cdef extern from "gdfast.h" nogil:
         const char *data
         int64_t n_rows, n_cols, row_stride, col_stride
         int32_t type, swapped
+        const void *indices
+        const void *indptr
+        int64_t n_stored
+        int32_t wide
 
     ctypedef struct gd_problem:
         gd_matrix X, y, weight, offset

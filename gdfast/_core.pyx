@@ -71,6 +71,34 @@ cdef int describe(cnp.ndarray a, gd_matrix *m) except -1:
     return 0
 
 
+cdef int describe_rows(X, gd_matrix *m) except -1:
+    """Fill in m from a 2-d array, or from sparse rows: data, indices and indptr, contiguous and aligned."""
+    if isinstance(X, np.ndarray):
+        return describe(X, m)
+    describe(X.data, m)
+    m.n_rows, m.n_cols = X.shape
+    m.n_stored = X.data.shape[0]
+    m.indices, m.indptr = cnp.PyArray_DATA(X.indices), cnp.PyArray_DATA(X.indptr)
+    m.wide = X.indptr.dtype == np.int64
+    if X.indptr.shape[0] != m.n_rows + 1 or X.indices.shape[0] != m.n_stored or X.indices.dtype != X.indptr.dtype:
+        raise ValueError("data, indices and indptr must fit together")
+    return 0
+
+
+def broken_row(X):
+    """(row, what is wrong) of the first of the sparse rows that does not hold what it says, or None."""
+    starts, ends = X.indptr[: X.shape[0]], X.indptr[1:]
+    wrong = (starts < 0) | (ends < starts) | (ends > X.data.shape[0])
+    if wrong.any():
+        row = int(wrong.argmax())
+        return row, f"has entries {starts[row]} to {ends[row]} of {X.data.shape[0]}"
+    wrong = (X.indices < 0) | (X.indices >= X.shape[1])
+    at = np.flatnonzero(wrong[starts[0] : ends[X.shape[0] - 1]]) + starts[0]
+    if not at.size:
+        return None
+    return int(np.searchsorted(X.indptr, at[0], side="right")) - 1, f"has column {X.indices[at[0]]} of {X.shape[1]}"
+
+
 cdef int poll_signals(void *context) noexcept nogil:
     """gd_hooks.poll: let Python see Ctrl-C; an exception stays pending until the call has ended."""
     with gil:
@@ -93,7 +121,7 @@ cdef class Problem:
         cdef int64_t m = X.shape[0]
         memset(&self.c, 0, sizeof(self.c))
         self.X, self.y, self.weight, self.offset = X, y, weight, offset
-        describe(X, &self.c.X)
+        describe_rows(X, &self.c.X)
         describe(y, &self.c.y)
         if y.shape[0] != m or (codes and y.ndim != 1) or (not codes and self.c.y.n_cols != n_outputs):
             raise ValueError(f"y must be of shape ({m},) or ({m}, {n_outputs}), got {y.shape}")
@@ -119,7 +147,7 @@ cdef class Problem:
         self.d, self.k = X.shape[1], n_outputs
 
 
-cdef int raise_status(gd_status status) except -1:
+cdef int raise_status(gd_status status, Problem problem=None, Problem validation=None) except -1:
     """Turn a status into its exception; one that a hook left pending comes out unchanged."""
     if PyErr_Occurred() != NULL:
         return -1
@@ -127,6 +155,12 @@ cdef int raise_status(gd_status status) except -1:
         return 0
     if status == GD_NO_MEMORY:
         raise MemoryError("not enough memory for the work space of the pass")
+    if status == GD_BAD_ROWS:
+        for name, given in (("X", problem), ("X_val", validation)):
+            found = None if given is None or isinstance(given.X, np.ndarray) else broken_row(given.X)
+            if found is not None:
+                raise ValueError(f"{name} must be a sound CSR matrix, got an invalid sparse structure: row {found[0]} {found[1]}")
+        raise ValueError("X must stay as it is during the call, got a sparse structure that was invalid for a while")
     raise ValueError(f"problem must be consistent, got status {<int>status}")
 
 
@@ -151,7 +185,7 @@ def error_and_gradient(Problem problem, const double[:, ::1] coef, const double[
     with nogil:
         status = gd_error_and_gradient(&problem.c, &coef[0, 0], &intercept[0], n_threads, &hooks, &error, &gc[0, 0],
                                        &gi[0])
-    raise_status(status)
+    raise_status(status, problem)
     return error, grad_coef, grad_intercept
 
 
@@ -167,7 +201,7 @@ def scores(Problem problem, const double[:, ::1] coef, const double[::1] interce
         raise ValueError("out must be a C-contiguous float array of the size of the scores")
     with nogil:
         status = gd_scores(&problem.c, &coef[0, 0], &intercept[0], n_threads, &hooks, data, is_float)
-    raise_status(status)
+    raise_status(status, problem)
 
 
 def find_not_finite(X, rows=None):
@@ -306,7 +340,7 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
             if hook.error is not None:
                 raise hook.error
             if status not in (GD_NOT_FINITE, GD_DIVERGED):
-                raise_status(status)
+                raise_status(status, problem, validation)
             out = {
                 "state": state_of(&state),
                 "loss_curve": curve_array(&report.loss), "validation_curve": curve_array(&report.validation),

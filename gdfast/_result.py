@@ -10,6 +10,7 @@ import numpy as np
 
 from gdfast._messages import short, warn
 from gdfast._model import Shape
+from gdfast.rows.sparse import SparseRows
 
 
 class DescentState(NamedTuple):
@@ -249,17 +250,26 @@ def _much_is_left(report: dict[str, Any], tol: float) -> bool:
     return report["suboptimality"] > max(100 * tol, 1e-6) and left > 1e-9 * abs(report["loss_curve"][0])
 
 
-def overflow_message(X: np.ndarray, largest_y: float, rows: np.ndarray | None) -> str:
+def overflow_message(X: Any, largest_y: float, rows: np.ndarray | None) -> str:
     """Why the error is not finite although all numbers are: which of them are too large."""
     text = "Floating-point under-/overflow occurred at epoch #1. The error is not finite"
     if largest_y > 1e150:
         return f"{text}; scale y (it reaches {largest_y:.3g})."
+    column, scale = _largest(X, rows)
+    return (
+        f"{text} although X is; scale the features (column {column} has scale {scale:.3g}). Scaling input data with "
+        "StandardScaler or MinMaxScaler might help."
+    )
+
+
+def _largest(X: Any, rows: np.ndarray | None) -> tuple[int, float]:
+    """The column of the largest value, and that value: of a sample of dense rows, of all stored entries of sparse ones."""
+    if isinstance(X, SparseRows):
+        at = int(np.abs(X.data).argmax())
+        return X.entry(at)[1], float(abs(X.data[at]))
     with np.errstate(over="ignore", invalid="ignore"):
         sample = np.abs((X[:1000] if rows is None else X[rows[:1000]]).astype(np.float64)).max(axis=0)
-    return (
-        f"{text} although X is; scale the features (column {sample.argmax()} has scale {sample.max():.3g}). Scaling "
-        "input data with StandardScaler or MinMaxScaler might help."
-    )
+    return int(sample.argmax()), float(sample.max())
 
 
 def divergence_message(report: dict[str, Any], eta0: float) -> str:

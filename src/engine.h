@@ -44,7 +44,7 @@ gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *e
 gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count,
                           const double *weights, double *error, double *gradient, double *weight_sum);
 
-/* k == 1: one update per row over the same rows, see gd_kernels.steps. */
+/* Plain updates over the same rows, see gd_kernels.steps (k == 1, a row each) and csr_steps. */
 gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count, gd_steps *steps);
 
 /* l2 / 2 ||w||^2 */

@@ -30,24 +30,31 @@ typedef enum gd_status {
     GD_BAD_ARGUMENT, /* a struct breaks a rule stated below */
     GD_NOT_FINITE,   /* the very first pass met NaN or infinity: see gd_find_not_finite */
     GD_DIVERGED,     /* error or weights left the finite range: see gd_report */
+    GD_BAD_ROWS,     /* the structure of CSR rows is broken: an index that is no column, entries that are not there */
     GD_INTERRUPTED   /* a hook asked to stop at once */
 } gd_status;
 
-/* Stored types, all read in place. Compute runs in double for GD_F64 and the 32- and 64-bit integers, in float lanes
- * with double block sums for the rest. */
+/* Stored types, all read in place. Compute runs in double for GD_F64, the 32- and 64-bit integers and sparse rows, in float
+ * lanes with double block sums for the rest. */
 typedef enum gd_type {
     GD_F64, GD_F32, GD_F16, GD_U8, GD_I8, GD_U16, GD_I16, GD_U32, GD_I32, GD_U64, GD_I64,
     GD_N_TYPES
 } gd_type;
 
-/* A strided matrix somebody else owns and nobody here writes to. Strides are in bytes, of any sign, also 0; elements
- * may be unaligned and byte-swapped. data == NULL means "absent" where that is allowed. */
+/* A matrix somebody else owns and nobody here writes to. data == NULL means "absent" where that is allowed.
+ * Strided, if indptr is NULL: strides are in bytes, of any sign, also 0; elements may be unaligned and byte-swapped.
+ * Sparse rows (CSR), if it is not, which only X may be: row i is entries indptr[i] ... indptr[i + 1] - 1 of data, native and
+ * aligned GD_F32 or GD_F64, in the columns that indices names, in any order; entries of the same place add up. */
 typedef struct gd_matrix {
     const char *data;
     int64_t n_rows, n_cols;
     int64_t row_stride, col_stride;
-    int32_t type;    /* gd_type */
-    int32_t swapped; /* 1: the bytes of each element are in the other order */
+    int32_t type;        /* gd_type */
+    int32_t swapped;     /* 1: the bytes of each element are in the other order */
+    const void *indices; /* CSR: (n_stored) column numbers */
+    const void *indptr;  /* CSR: (n_rows + 1) */
+    int64_t n_stored;    /* CSR: how long data and indices are */
+    int32_t wide;        /* CSR: indices and indptr are int64_t, else int32_t */
 } gd_matrix;
 
 /* How y is to be read. */
@@ -96,7 +103,7 @@ gd_status gd_error_and_gradient(const gd_problem *problem, const double *coef, c
 gd_status gd_scores(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
                     const gd_hooks *hooks, void *out, int out_is_float);
 
-/* The first element (in row order) that is NaN or infinite; *row = -1 if there is none. */
+/* The first element (in row order) of a strided matrix that is NaN or infinite; *row = -1 if there is none. */
 gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n, const gd_hooks *hooks, int64_t *row,
                              int64_t *col);
 
