@@ -24,6 +24,8 @@ cdef extern from "gdfast.h" nogil:
         int64_t n, n_outputs
         int32_t loss, target, first_code, softmax, fit_intercept
         double weight_mean, loss_param, smoothing, l2, l1
+        const double *lower
+        const double *upper
         int32_t double_lanes
 
     ctypedef struct gd_hooks:

@@ -47,6 +47,8 @@ class Problem:
         fit_intercept: bool = True,
         smoothing: float = 0.0,
         double_lanes: bool = False,
+        lower: _Doubles | None = None,
+        upper: _Doubles | None = None,
     ) -> None: ...
 
 def error_and_gradient(

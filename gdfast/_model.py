@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,3 +84,28 @@ def read_state(state: Any) -> dict[str, Any]:
         "epoch": count(values["epoch"], "state.epoch", least=0),
         "eta": not_negative(values["eta"], "state.eta"),
     }
+
+
+def read_bounds(bounds: Any, k: int, d: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Lower and upper bounds of the weights (k, d), or None where nothing binds."""
+    if bounds is None:
+        return None, None
+    if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
+        raise ValueError(f"bounds must be a pair (low, high), got {short(bounds)}")
+    low, high = (_limit(given, missing, k, d) for given, missing in zip(bounds, (-math.inf, math.inf), strict=True))
+    if (low > high).any():
+        j = np.unravel_index((low > high).argmax(), low.shape)
+        raise ValueError(f"bounds must have low <= high, got {low[j]} > {high[j]} for coef{[int(i) for i in j]}")
+    return low if (low > -math.inf).any() else None, high if (high < math.inf).any() else None
+
+
+def _limit(given: Any, missing: float, k: int, d: int) -> np.ndarray:
+    values = as_weights(missing if given is None else given, "bounds")
+    if np.isnan(values).any():
+        raise ValueError("bounds must be numbers or None, got NaN")
+    if (values == -missing).any():
+        raise ValueError(f"bounds must leave room for finite weights, got {-missing}")
+    try:
+        return np.ascontiguousarray(np.broadcast_to(values, (k, d)))
+    except ValueError:
+        raise ValueError(f"bounds must broadcast to the shape ({k}, {d}) of coef, got {values.shape}") from None

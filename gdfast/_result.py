@@ -263,7 +263,7 @@ def overflow_message(X: Any, largest_y: float, rows: np.ndarray | None) -> str:
 
 
 def _largest(X: Any, rows: np.ndarray | None) -> tuple[int, float]:
-    """The column of the largest value, and that value: of a sample of dense rows, of all stored entries of sparse ones."""
+    """The column of the largest value, and that value: of a sample of dense rows, of all entries of sparse ones."""
     if isinstance(X, SparseRows):
         at = int(np.abs(X.data).argmax())
         return X.entry(at)[1], float(abs(X.data[at]))

@@ -81,6 +81,7 @@ typedef struct gd_problem {
     double loss_param;    /* huber: epsilon; quantile: level; (squared_)epsilon_insensitive: epsilon */
     double smoothing;     /* > 0: kinks of the piecewise linear losses are rounded off over this width */
     double l2, l1;        /* strengths of the two penalties */
+    const double *lower, *upper; /* (k, d) bounds of the weights, NULL: none; lower <= upper. Infinite ones do not bind */
     int32_t double_lanes; /* 1: compute in double whatever the stored type */
 } gd_problem;
 
