@@ -476,7 +476,7 @@ static gd_status descend_rule(gd_run *run) {
     gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
     gd_rates rates = {0};
     run->report->method = GD_METHOD_RULE;
-    if (!status && !full && run->engine.problem.weight.data)
+    if (!status && !full && run->engine.problem.weight.data && !(run->engine.problem.weight_mean > 0.0))
         status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {
