@@ -33,6 +33,7 @@ from gdfast._checks import (
 from gdfast._sparse_coef import SparseCoef, dense
 from gdfast._targets import read_weights
 from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
+from gdfast.portable import Portable
 from gdfast.rows.arrays import refuse_masked
 
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
@@ -67,7 +68,7 @@ def _only_fit_of(estimator: object) -> Iterator[None]:
         del _fits_under_way[key]
 
 
-class DescentEstimator(SparseCoef, BaseEstimator):
+class DescentEstimator(SparseCoef, Portable, BaseEstimator):
     """Base of the estimators: everything that does not depend on what the target is."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

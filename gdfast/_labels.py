@@ -57,7 +57,7 @@ def _as_integers(y: np.ndarray) -> np.ndarray | None:
     if y.dtype.kind == "b":
         return y.view(np.uint8)
     if y.dtype.kind == "f":
-        whole = np.abs(y).max() < 2**53 and (y == np.floor(y)).all()
+        whole = float(np.abs(y).max()) < 2**53 and (y == np.floor(y)).all()
         y = y.astype(np.int64) if whole else y
     if y.dtype.kind not in "iu":
         return None

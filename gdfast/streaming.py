@@ -46,7 +46,7 @@ class _Stream:
     """What both estimators do alike. Their own part: `_learn_part` says what a part of the target is."""
 
     def _rule(self: Any) -> Rule:
-        return self._solver(), self.momentum > 0, int(self.average), self.learning_rate == "auto"
+        return self._solver(), bool(self.momentum > 0), int(self.average), self.learning_rate == "auto"
 
     def _standing_after(self: Any, result: DescentResult, train: Any, before: Standing | None = None) -> Standing:
         """Where the descent has left its rule, and what has been seen by then."""
@@ -86,8 +86,8 @@ class _Stream:
             return {"coef_init": self.coef_, "intercept_init": self.intercept_}
         state = standing.state
         published = np.concatenate([np.ravel(self.coef_), np.ravel(self.intercept_)])
-        averaged = state.mean is not None and state.t >= standing.rule[2]
-        if not np.array_equal((state.mean if averaged else state.weights).astype(published.dtype), published):
+        answer = state.weights if state.mean is None or state.t < standing.rule[2] else state.mean
+        if not np.array_equal(answer.astype(published.dtype), published):
             weights = published.astype(np.float64)
             state = dataclasses.replace(state, weights=weights, mean=None if state.mean is None else weights)
         if self.learning_rate == "adaptive":  # nothing adapts within one epoch: the rate is the parameter's
