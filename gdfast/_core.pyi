@@ -46,6 +46,7 @@ class Problem:
         l1: float = 0.0,
         fit_intercept: bool = True,
         smoothing: float = 0.0,
+        weight_mean: float = 0.0,
         double_lanes: bool = False,
         lower: _Doubles | None = None,
         upper: _Doubles | None = None,

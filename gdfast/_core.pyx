@@ -117,7 +117,7 @@ cdef class Problem:
 
     def __init__(self, X, y, *, str loss, int64_t n_outputs=1, weight=None, offset=None, rows=None, bint codes=False,
                  bint softmax=False, double param=0.0, double l2=0.0, double l1=0.0, bint fit_intercept=True,
-                 double smoothing=0.0, bint double_lanes=False, lower=None, upper=None):
+                 double smoothing=0.0, double weight_mean=0.0, bint double_lanes=False, lower=None, upper=None):
         cdef int64_t m = X.shape[0]
         memset(&self.c, 0, sizeof(self.c))
         self.X, self.y, self.weight, self.offset = X, y, weight, offset
@@ -144,6 +144,7 @@ cdef class Problem:
         self.c.first_code = 0 if n_outputs > 1 else 1
         self.c.softmax, self.c.fit_intercept, self.c.loss_param = softmax, fit_intercept, param
         self.c.l2, self.c.l1, self.c.smoothing, self.c.double_lanes = l2, l1, smoothing, double_lanes
+        self.c.weight_mean = weight_mean
         self.d, self.k = X.shape[1], n_outputs
         self.lower, self.upper = lower, upper
         self.c.lower = self._bounds(lower, "lower")

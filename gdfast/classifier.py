@@ -8,12 +8,12 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from gdfast._estimator import DescentEstimator
-from gdfast._labels import class_weights, encode_labels
+from gdfast._labels import class_weights, codes_of, encode_labels
+from gdfast.streaming import ClassStream
 
 _LOSSES = ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron")
 _LOSSES_WITH_PROBABILITIES = ("log_loss", "modified_huber")
@@ -25,7 +25,7 @@ def _has_probabilities(model: GDClassifier) -> bool:
     return True
 
 
-class GDClassifier(ClassifierMixin, DescentEstimator):
+class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     """Linear classification by gradient descent: logistic, softmax, and the margin losses.
 
     Minimises, over the weights w and the bias b,
@@ -351,17 +351,15 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
 
     def _learn_target(self, y: np.ndarray) -> np.ndarray:
         self.classes_, codes = encode_labels(y)
-        if len(self.classes_) < 2:
-            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+        self._check_classes()
         return self._for_engine(codes)
 
+    def _check_classes(self) -> None:
+        if len(self.classes_) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+
     def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
-        encoder = LabelEncoder()
-        encoder.classes_ = self.classes_
-        try:
-            return self._for_engine(encoder.transform(y))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must hold labels that y has, got others: {error}") from None
+        return self._for_engine(codes_of(y, self.classes_, name))
 
     def _for_engine(self, codes: np.ndarray) -> np.ndarray:
         """Codes as they are, or -1 and 1 for a margin loss of two classes."""

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from gdfast._checks import FRACTION
 from gdfast._estimator import DescentEstimator
+from gdfast.streaming import NumberStream
 
 _LOSSES = (
     "squared_error",
@@ -26,7 +27,7 @@ _LOSSES = (
 _LOG_LINK = ("poisson", "gamma")
 
 
-class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
+class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimator):
     """Linear regression by gradient descent, for every loss below and any number of outputs.
 
     Minimises, over the weights w and the bias b,
@@ -263,7 +264,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
     def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
         y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         if y.shape[1:] != self._shape_of_answer:
-            raise ValueError(f"{name} must have as many outputs as y, got shape {y.shape}")
+            raise ValueError(f"{name} must have as many outputs as y in training, got shape {y.shape}")
         return y
 
     def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
