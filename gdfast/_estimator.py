@@ -6,6 +6,7 @@ one call of `gradient_descent`, and its result published, all attributes at once
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -372,6 +373,14 @@ class DescentEstimator(SparseCoef, Portable, BaseEstimator):
 
     def _hold_out(self, train: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Split off `validation_fraction` of the rows, as row numbers: `X` stays in one piece."""
+        n = len(train.y)
+        n_val = math.ceil(self.validation_fraction * n)
+        if n_val >= n:
+            raise ValueError(
+                f"Splitting {n} samples into a train set and a validation set with validation_fraction="
+                f"{self.validation_fraction!r} led to an empty set ({n - n_val} and {n_val} samples). Please either change"
+                " validation_fraction, increase number of samples, or disable early_stopping."
+            )
         rows, rows_val = (np.sort(part) for part in self._split(train.y))
         if train.sample_weight is not None:
             for part, chosen in (("training", rows), ("validation", rows_val)):
