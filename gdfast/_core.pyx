@@ -203,8 +203,8 @@ cdef class _Hook:
             weights = np.empty(self.size)
             view = weights
             memcpy(&view[0], epoch.weights, self.size * sizeof(double))
-            return bool(self.function(epoch.epoch, epoch.error, epoch.validation_error, epoch.gradient_norm, epoch.eta,
-                                      weights))
+            return bool(self.function(epoch.epoch, epoch.t, epoch.error, epoch.validation_error, epoch.gradient_norm,
+                                      epoch.eta, weights))
         except BaseException as error:  # any: it travels through C and is raised again by descend
             self.error = error
             return -1
@@ -229,8 +229,8 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
             int keep_path, callback=None):
     """Run gd_descend from `weights` (k*d coef, then k intercepts). Returns (status name, weights, report dict).
 
-    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, error, validation_error, gradient_norm,
-    eta, weights) returns true to stop.
+    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, t, error, validation_error,
+    gradient_norm, eta, weights) returns true to stop.
     """
     cdef gd_settings settings
     cdef gd_state state
