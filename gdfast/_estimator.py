@@ -30,6 +30,7 @@ from gdfast._checks import (
     located,
     name_bad_column,
 )
+from gdfast._progress import progress
 from gdfast._targets import read_weights
 from gdfast.functional import gradient_descent, scores, scores_in_blocks
 from gdfast.rows.arrays import refuse_masked
@@ -229,7 +230,8 @@ class DescentEstimator(BaseEstimator):
         if val is None and self.early_stopping:
             rows, rows_val = self._hold_out(train)
         coef_init, intercept_init = self._start(coef_init, intercept_init)
-        with _explained(self):
+        most = self._most_epochs(train.y)
+        with progress(self.verbose, type(self).__name__, most) as shown, _explained(self):
             result = gradient_descent(
                 train.X,
                 train.y,
@@ -264,10 +266,11 @@ class DescentEstimator(BaseEstimator):
                 n_outputs=self._n_outputs(),
                 random_state=self.random_state,
                 n_threads=self.n_threads,
-                callback=self._reporting_callback(),
+                callback=_one_callback(shown.epoch, self.callback),
                 rows=rows,
                 rows_val=rows_val,
             )
+            shown.end(result)
         return self._fitted_attributes(result)
 
     def _fitted_attributes(self, result: Any) -> dict[str, Any]:
@@ -366,20 +369,11 @@ class DescentEstimator(BaseEstimator):
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         return coef_init, intercept_init
 
-    def _reporting_callback(self) -> _Callback | None:
-        """The user's callback, preceded by a printed line per epoch if `verbose`."""
-        callback = self.callback
-        if not self.verbose:
-            return callback
-
-        def report(state: Any) -> bool | None:
-            line = f"Epoch {state.epoch}: error {state.error:.8g}"
-            if np.isfinite(state.validation_error):
-                line += f", validation error {state.validation_error:.8g}"
-            print(line)
-            return None if callback is None else callback(state)
-
-        return report
+    def _most_epochs(self, y: np.ndarray) -> int:
+        """Epochs at most: solver "auto" takes outputs that share no metric one after the other."""
+        one_by_one = self._solver() == "auto" and self.loss not in ("squared_error", "log_loss")
+        outputs = self._n_outputs() or (y.shape[1] if y.ndim == 2 else 1)
+        return int(self.max_iter) * (outputs if one_by_one else 1)
 
     # ------------------------------------------------------------------------------------------------ predict
 
@@ -425,3 +419,16 @@ def _explained(estimator: DescentEstimator) -> Iterator[None]:
             f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
             " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
         ) from None
+
+
+def _one_callback(*callbacks: _Callback | None) -> _Callback | None:
+    """A callback that calls all that are not None, and passes on the first answer that is not "go on"."""
+    called = [callback for callback in callbacks if callback is not None]
+    if len(called) < 2:
+        return called[0] if called else None
+
+    def call_all(state: Any) -> Any:
+        answers = [callback(state) for callback in called]
+        return next((answer for answer in answers if answer is not None and answer is not False), None)
+
+    return call_all
