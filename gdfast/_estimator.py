@@ -35,6 +35,14 @@ from gdfast._targets import read_weights
 from gdfast.functional import gradient_descent, scores, scores_in_blocks
 from gdfast.rows.arrays import refuse_masked
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in for the mixin that gives estimators `set_callbacks`."""
+
+
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
 
 _Callback = Callable[[Any], "bool | None"]
@@ -67,7 +75,7 @@ def _only_fit_of(estimator: object) -> Iterator[None]:
         del _fits_under_way[key]
 
 
-class DescentEstimator(BaseEstimator):
+class DescentEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators: everything that does not depend on what the target is."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -215,14 +223,17 @@ class DescentEstimator(BaseEstimator):
                 (X_val, y_val, sample_weight_val, offset_val),
                 coef_init,
                 intercept_init,
+                observed=self,
             )
             if "feature_names_in_" not in fitted:
                 vars(self).pop("feature_names_in_", None)
             vars(self).update(fitted)
         return self
 
-    def _train(self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any) -> dict[str, Any]:
-        """Check everything, descend, and return the fitted attributes."""
+    def _train(
+        self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any, observed: Any = None
+    ) -> dict[str, Any]:
+        """Check everything, descend, return the fitted attributes; `observed`: what scikit-learn's callbacks are of."""
         alpha, l1_ratio = self._penalty()
         train = self._training_rows(*data)
         val = self._validation_rows(*data_val)
@@ -231,6 +242,7 @@ class DescentEstimator(BaseEstimator):
             rows, rows_val = self._hold_out(train)
         coef_init, intercept_init = self._start(coef_init, intercept_init)
         most = self._most_epochs(train.y)
+        tasks = _fit_tasks(observed, self._fitted_attributes, data[:3], rows, most)
         with progress(self.verbose, type(self).__name__, most) as shown, _explained(self):
             result = gradient_descent(
                 train.X,
@@ -266,12 +278,15 @@ class DescentEstimator(BaseEstimator):
                 n_outputs=self._n_outputs(),
                 random_state=self.random_state,
                 n_threads=self.n_threads,
-                callback=_one_callback(shown.epoch, self.callback),
+                callback=_one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
                 rows=rows,
                 rows_val=rows_val,
             )
             shown.end(result)
-        return self._fitted_attributes(result)
+        fitted = self._fitted_attributes(result)
+        if tasks is not None:
+            tasks.finish(fitted)
+        return fitted
 
     def _fitted_attributes(self, result: Any) -> dict[str, Any]:
         curve = result.validation_curve
@@ -419,6 +434,15 @@ def _explained(estimator: DescentEstimator) -> Iterator[None]:
             f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
             " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
         ) from None
+
+
+def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray | None, most: int) -> Any:
+    """The fit as scikit-learn's callbacks see it; None if there are none, neither here nor on what calls `fit`."""
+    if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
+        return None
+    from gdfast.callbacks import FitTasks
+
+    return FitTasks(estimator, attributes_of, data, rows, most)
 
 
 def _one_callback(*callbacks: _Callback | None) -> _Callback | None:
