@@ -78,7 +78,7 @@ cdef extern from "gdfast.h" nogil:
     void gd_report_free(gd_report *)
 
     ctypedef struct gd_epoch:
-        int64_t epoch
+        int64_t epoch, t
         double error, validation_error, gradient_norm, eta
         const double *weights
 

@@ -184,7 +184,7 @@ void gd_report_free(gd_report *report);
 
 /* What an epoch looks like to a hook; the arrays are on loan for the duration of the call. */
 typedef struct gd_epoch {
-    int64_t epoch;
+    int64_t epoch, t;                                   /* epochs and updates done */
     double error, validation_error, gradient_norm, eta; /* validation_error NaN if there is none */
     const double *weights;                              /* (size) */
 } gd_epoch;
