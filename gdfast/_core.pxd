@@ -7,7 +7,7 @@ cdef extern from "gdfast.h" nogil:
     int GD_API_VERSION, GD_BLOCK_ROWS
 
     ctypedef enum gd_status:
-        GD_OK, GD_NO_MEMORY, GD_BAD_ARGUMENT, GD_NOT_FINITE, GD_DIVERGED, GD_INTERRUPTED
+        GD_OK, GD_NO_MEMORY, GD_BAD_ARGUMENT, GD_NOT_FINITE, GD_DIVERGED, GD_BAD_ROWS, GD_INTERRUPTED
 
     ctypedef enum gd_type:
         GD_F64, GD_F32, GD_F16, GD_U8, GD_I8, GD_U16, GD_I16, GD_U32, GD_I32, GD_U64, GD_I64, GD_N_TYPES
@@ -16,6 +16,10 @@ cdef extern from "gdfast.h" nogil:
         const char *data
         int64_t n_rows, n_cols, row_stride, col_stride
         int32_t type, swapped
+        const void *indices
+        const void *indptr
+        int64_t n_stored
+        int32_t wide
 
     ctypedef enum gd_target:
         GD_VALUES, GD_CODES
@@ -54,6 +58,7 @@ cdef extern from "gdfast.h" nogil:
     ctypedef struct gd_state:
         int64_t size
         double *weights
+        double *answer
         double *velocity
         double *square
         double *mean

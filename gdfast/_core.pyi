@@ -57,7 +57,7 @@ def find_not_finite(X: _Array, rows: npt.ArrayLike | None = None) -> tuple[int, 
 def descend(
     problem: Problem,
     validation: Problem | None,
-    weights: _Doubles,
+    start: _Doubles | dict[str, Any],
     *,
     solver: str,
     learning_rate: str,

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gdfast._arguments import count, not_negative
+from gdfast._messages import short
 from gdfast.rows.arrays import as_weights, check_finite
 
 
@@ -62,3 +64,22 @@ def read_start(coef_init: Any, intercept_init: Any, k: int, d: int, single: bool
     if intercept_init is not None:
         start[k * d :] = _biases(intercept_init, k, "intercept_init")
     return start, Shape(k, d, single)
+
+
+def read_state(state: Any) -> dict[str, Any]:
+    """A `RuleState` as the engine takes it; that sizes and rule fit together, the engine checks."""
+    names = ("weights", "velocity", "square", "mean")
+    try:
+        values = {name: getattr(state, name) for name in (*names, "t", "epoch", "eta")}
+    except AttributeError:
+        raise TypeError(f"state must be a RuleState, got {short(state)}") from None
+    for name in names:
+        if values[name] is not None:
+            values[name] = as_weights(values[name], f"state.{name}").reshape(-1)
+            check_finite(values[name], f"state.{name}")
+    return {
+        **values,
+        "t": count(values["t"], "state.t", least=0),
+        "epoch": count(values["epoch"], "state.epoch", least=0),
+        "eta": not_negative(values["eta"], "state.eta"),
+    }

@@ -18,7 +18,7 @@ enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000
        MOST_ROWS = 1 << 19 /* of a sample */ };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
-    int count;
+    int count, most;
     double *s[MEMORY], *y[MEMORY], rho[MEMORY];
 } gd_pairs;
 
@@ -74,12 +74,13 @@ static gd_status record(gd_newton_work *work, double eta, int *stop) {
 static void remember(gd_newton_work *work) {
     gd_pairs *pairs = &work->pairs;
     int64_t size = work->metric->size;
-    if (pairs->count == MEMORY) {
+    if (pairs->count == pairs->most) {
         double *s = pairs->s[0], *y = pairs->y[0];
-        memmove(pairs->s, pairs->s + 1, sizeof *pairs->s * (MEMORY - 1));
-        memmove(pairs->y, pairs->y + 1, sizeof *pairs->y * (MEMORY - 1));
-        memmove(pairs->rho, pairs->rho + 1, sizeof *pairs->rho * (MEMORY - 1));
-        pairs->s[MEMORY - 1] = s, pairs->y[MEMORY - 1] = y;
+        size_t kept = (size_t)pairs->most - 1;
+        memmove(pairs->s, pairs->s + 1, sizeof *pairs->s * kept);
+        memmove(pairs->y, pairs->y + 1, sizeof *pairs->y * kept);
+        memmove(pairs->rho, pairs->rho + 1, sizeof *pairs->rho * kept);
+        pairs->s[kept] = s, pairs->y[kept] = y;
         pairs->count--;
     }
     double *s = pairs->s[pairs->count], *y = pairs->y[pairs->count];
@@ -312,11 +313,12 @@ static int64_t metric_rows(const gd_problem *problem, int smooth) {
 
 static gd_status allocate(gd_newton_work *work, void **arena) {
     int64_t size = work->metric->size, full = work->run->size;
-    double *at = *arena = gd_alloc((7 + 2 * MEMORY) * size + 2 * full, 8);
+    int most = work->pairs.most = (int)gd_max(5, gd_min(MEMORY, (1 << 24) / size)); /* in 256 MB, but for the very largest models */
+    double *at = *arena = gd_alloc((7 + 2 * most) * size + 2 * full, 8);
     if (!at) return GD_NO_MEMORY;
     double **slots[] = {&work->v, &work->gradient, &work->new_v, &work->new_gradient, &work->step, &work->target, &work->room};
     for (int i = 0; i < 7; i++, at += size) *slots[i] = at;
-    for (int i = 0; i < MEMORY; i++, at += 2 * size) work->pairs.s[i] = at, work->pairs.y[i] = at + size;
+    for (int i = 0; i < most; i++, at += 2 * size) work->pairs.s[i] = at, work->pairs.y[i] = at + size;
     work->weights = at, work->full_gradient = at + full;
     return GD_OK;
 }

@@ -118,6 +118,7 @@ static gd_status descend_each(gd_relay *relay, const gd_problem *problem, double
     if (!status)
         status = gd_error_and_gradient(problem, weights, weights + run->n_coef, run->settings->n_threads, relay->hooks,
                                        &run->report->error, NULL, NULL);
+    if (!status) memcpy(run->state->answer, weights, sizeof *weights * (size_t)run->size);
     run->report->suboptimality = run->report->error != 0.0 ? left / fabs(run->report->error) : 0.0;
     return status;
 }
