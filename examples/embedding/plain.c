@@ -42,9 +42,9 @@ static gd_status run(const gd_problem *problem) {
     gd_status status = gd_state_init(&state, &settings, D + 1); /* weights start at 0 */
     if (status) return status;
     status = gd_descend(problem, NULL, &settings, &hooks, tell, &state, &report);
-    if (!status) status = gd_scores(problem, state.weights, state.weights + D, 2, NULL, scores, 1);
+    if (!status) status = gd_scores(problem, state.answer, state.answer + D, 2, NULL, scores, 1);
     if (!status) {
-        const double *w = state.weights;
+        const double *w = state.answer;
         printf("weights %.17g %.17g %.17g bias %.17g\n", w[0], w[1], w[2], w[D]);
         printf("error %.6g after %d steps, %d reads of X\n", report.error, (int)report.n_iter, (int)report.n_passes);
         for (int i = 0; i < 3; i++) printf("row %d: y %.3f, score %.3f\n", i, y[i], scores[i]);

@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 from gdfast._core cimport (
     GD_F32, GD_F64, GD_NO_MEMORY, GD_OK, GD_SOLVER_AUTO, gd_descend, gd_epoch, gd_hooks, gd_loss_log_loss, gd_matrix,
     gd_problem, gd_report, gd_report_free, gd_scores, gd_settings, gd_state, gd_state_free, gd_state_init, gd_status,
-    import_gdfast,
+    gd_type, import_gdfast,
 )
 
 import numpy as np
@@ -29,12 +29,21 @@ cdef int after_epoch(void *context, const gd_epoch *epoch) noexcept nogil:
     return epoch.error <= watch.good_enough
 
 
+cdef gd_matrix matrix(const void *data, int64_t n, int64_t m, gd_type type) noexcept nogil:
+    """n rows of m doubles or floats, one behind the other, that somebody else owns."""
+    cdef gd_matrix this
+    memset(&this, 0, sizeof(this))  # gd_matrix(data, n, ...) would leave the fields that it does not name as they were
+    this.data, this.type, this.n_rows, this.n_cols = <const char *>data, type, n, m
+    this.col_stride = sizeof(double) if type == GD_F64 else sizeof(float)
+    this.row_stride = m * this.col_stride
+    return this
+
+
 cdef void describe(gd_problem *problem, const float *X, const double *y, int64_t n, int64_t d,
                    double alpha) noexcept nogil:
-    """A logistic neuron on n rows of buffers that somebody else owns."""
+    """A logistic neuron on n rows."""
     memset(problem, 0, sizeof(problem[0]))
-    problem.X = gd_matrix(<const char *>X, n, d, d * sizeof(float), sizeof(float), GD_F32, 0)
-    problem.y = gd_matrix(<const char *>y, n, 1, sizeof(double), sizeof(double), GD_F64, 0)
+    problem.X, problem.y = matrix(X, n, d, GD_F32), matrix(y, n, 1, GD_F64)
     problem.n, problem.n_outputs, problem.loss, problem.fit_intercept = n, 1, gd_loss_log_loss, 1
     problem.l2 = alpha
 
@@ -52,7 +61,7 @@ cdef gd_status train(const gd_problem *problem, const gd_settings *settings, Wat
     hooks.poll, hooks.context = NULL, watch
     memcpy(state.weights, weights, size * sizeof(double))
     status = gd_descend(problem, NULL, settings, &hooks, after_epoch, &state, &report)
-    memcpy(weights, state.weights, size * sizeof(double))
+    memcpy(weights, state.answer, size * sizeof(double))
     gd_report_free(&report)
     gd_state_free(&state)
     return status
