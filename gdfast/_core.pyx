@@ -11,7 +11,10 @@ import os
 
 import numpy as np
 
+include "_exports.pxi"
+
 cnp.import_array()
+import_gdfast()
 
 SOLVERS = ("auto", "gd", "sgd", "adagrad", "rmsprop", "adam")  # gd_solver, in order
 SCHEDULES = ("auto", "constant", "invscaling", "optimal", "adaptive")  # gd_schedule, in order
