@@ -79,7 +79,7 @@ def descend(
     average: int,
     n_threads: int,
     keep_path: int,
-    callback: Callable[[int, float, float, float, float, _Doubles], object] | None = None,
+    callback: Callable[[int, int, float, float, float, float, _Doubles], object] | None = None,
 ) -> tuple[str, _Doubles, dict[str, Any]]: ...
 def pointwise(
     loss: str,

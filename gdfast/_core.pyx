@@ -11,7 +11,10 @@ import os
 
 import numpy as np
 
+include "_exports.pxi"
+
 cnp.import_array()
+import_gdfast()
 
 SOLVERS = ("auto", "gd", "sgd", "adagrad", "rmsprop", "adam")  # gd_solver, in order
 SCHEDULES = ("auto", "constant", "invscaling", "optimal", "adaptive")  # gd_schedule, in order
@@ -256,8 +259,8 @@ cdef class _Hook:
     cdef int call(self, const gd_epoch *epoch) noexcept:
         try:
             weights = copy_out(epoch.weights, self.size)
-            return bool(self.function(epoch.epoch, epoch.error, epoch.validation_error, epoch.gradient_norm, epoch.eta,
-                                      weights))
+            return bool(self.function(epoch.epoch, epoch.t, epoch.error, epoch.validation_error, epoch.gradient_norm,
+                                      epoch.eta, weights))
         except BaseException as error:  # any: it travels through C and is raised again by descend
             self.error = error
             return -1
@@ -315,8 +318,8 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
 
     Returns (status name, weights, report dict).
 
-    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, error, validation_error, gradient_norm,
-    eta, weights) returns true to stop.
+    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, t, error, validation_error,
+    gradient_norm, eta, weights) returns true to stop.
     """
     cdef gd_settings settings
     cdef gd_state state

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
@@ -31,11 +32,20 @@ from gdfast._checks import (
     located,
     name_bad_column,
 )
+from gdfast._progress import progress
 from gdfast._sparse_coef import SparseCoef, dense
 from gdfast._targets import read_weights
 from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
 from gdfast.portable import Portable
 from gdfast.rows.arrays import refuse_masked
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in for the mixin that gives estimators `set_callbacks`."""
+
 
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
 
@@ -69,7 +79,7 @@ def _only_fit_of(estimator: object) -> Iterator[None]:
         del _fits_under_way[key]
 
 
-class DescentEstimator(SparseCoef, Portable, BaseEstimator):
+class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator):
     """Base of the estimators: everything that does not depend on what the target is."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -213,6 +223,7 @@ class DescentEstimator(SparseCoef, Portable, BaseEstimator):
                 (X_val, y_val, sample_weight_val, offset_val),
                 coef_init,
                 intercept_init,
+                observed=self,
             )
         )
         return self
@@ -229,8 +240,10 @@ class DescentEstimator(SparseCoef, Portable, BaseEstimator):
                 self.__dict__.pop("feature_names_in_", None)
             self.__dict__.update(fitted)
 
-    def _train(self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any) -> dict[str, Any]:
-        """Check everything, descend, and return the fitted attributes."""
+    def _train(
+        self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any, observed: Any = None
+    ) -> dict[str, Any]:
+        """Check everything, descend, return the fitted attributes; `observed`: what scikit-learn's callbacks are of."""
         penalty = self._penalty()
         train = self._training_rows(*data)
         val = self._validation_rows(*data_val)
@@ -238,21 +251,29 @@ class DescentEstimator(SparseCoef, Portable, BaseEstimator):
         if val is None and self.early_stopping:
             rows, rows_val = self._hold_out(train)
         coef_init, intercept_init = self._start(coef_init, intercept_init)
-        result = self._descend(
-            train,
-            penalty,
-            coef_init=coef_init,
-            intercept_init=intercept_init,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            X_val=None if val is None else val.X,
-            y_val=None if val is None else val.y,
-            sample_weight_val=None if val is None else val.sample_weight,
-            offset_val=None if val is None else val.offset,
-            rows=rows,
-            rows_val=rows_val,
-        )
-        return {**self._fitted_attributes(result, train), "_standing": self._standing_after(result, train)}
+        most = self._most_epochs(train.y)
+        tasks = _fit_tasks(observed, partial(self._fitted_attributes, train=train), data[:3], rows, most)
+        with progress(self.verbose, type(self).__name__, most) as shown:
+            result = self._descend(
+                train,
+                penalty,
+                coef_init=coef_init,
+                intercept_init=intercept_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                X_val=None if val is None else val.X,
+                y_val=None if val is None else val.y,
+                sample_weight_val=None if val is None else val.sample_weight,
+                offset_val=None if val is None else val.offset,
+                callback=_one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
+                rows=rows,
+                rows_val=rows_val,
+            )
+            shown.end(result)
+        fitted = {**self._fitted_attributes(result, train), "_standing": self._standing_after(result, train)}
+        if tasks is not None:
+            tasks.finish(fitted)
+        return fitted
 
     def _descend(self, train: Rows, penalty: tuple[float, float], **more: Any) -> DescentResult:
         """One descent on the rows by the parameters of the estimator."""
@@ -284,7 +305,6 @@ class DescentEstimator(SparseCoef, Portable, BaseEstimator):
                 n_outputs=self._n_outputs(),
                 random_state=self.random_state,
                 n_threads=self.n_threads,
-                callback=self._reporting_callback(),
                 **more,
             )
 
@@ -397,20 +417,11 @@ class DescentEstimator(SparseCoef, Portable, BaseEstimator):
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         return coef_init, intercept_init
 
-    def _reporting_callback(self) -> _Callback | None:
-        """The user's callback, preceded by a printed line per epoch if `verbose`."""
-        callback = self.callback
-        if not self.verbose:
-            return callback
-
-        def report(state: Any) -> bool | None:
-            line = f"Epoch {state.epoch}: error {state.error:.8g}"
-            if np.isfinite(state.validation_error):
-                line += f", validation error {state.validation_error:.8g}"
-            print(line)
-            return None if callback is None else callback(state)
-
-        return report
+    def _most_epochs(self, y: np.ndarray) -> int:
+        """Epochs at most: solver "auto" takes outputs that share no metric one after the other."""
+        one_by_one = self._solver() == "auto" and self.loss not in ("squared_error", "log_loss")
+        outputs = self._n_outputs() or (y.shape[1] if y.ndim == 2 else 1)
+        return int(self.max_iter) * (outputs if one_by_one else 1)
 
     # ------------------------------------------------------------------------------------------------ predict
 
@@ -463,3 +474,25 @@ def _explained(estimator: DescentEstimator) -> Iterator[None]:
             f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
             " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
         ) from None
+
+
+def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray | None, most: int) -> Any:
+    """The fit as scikit-learn's callbacks see it; None if there are none, neither here nor on what calls `fit`."""
+    if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
+        return None
+    from gdfast.callbacks import FitTasks
+
+    return FitTasks(estimator, attributes_of, data, rows, most)
+
+
+def _one_callback(*callbacks: _Callback | None) -> _Callback | None:
+    """A callback that calls all that are not None, and passes on the first answer that is not "go on"."""
+    called = [callback for callback in callbacks if callback is not None]
+    if len(called) < 2:
+        return called[0] if called else None
+
+    def call_all(state: Any) -> Any:
+        answers = [callback(state) for callback in called]
+        return next((answer for answer in answers if answer is not None and answer is not False), None)
+
+    return call_all

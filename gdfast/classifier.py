@@ -65,7 +65,9 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     shuffle : bool, default=True
         Whether mini-batches are drawn in a new order each epoch.
     verbose : int, default=0
-        Prints one line per epoch if not 0.
+        1 shows a bar with the epochs, the errors and the time left, on standard error or in a notebook (package
+        tqdm, extra ``progress``); where standard error is no terminal, ``fit`` prints one line when it has ended
+        instead. 2 or more, or 1 without tqdm, prints one line per epoch.
     epsilon : float, default=0.1
         Not used by the losses of a classifier; kept for grids that are shared with ``GDRegressor``.
     random_state : int, RandomState instance or None, default=None
@@ -104,7 +106,7 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         Most threads; None chooses by the size of the work. The result does not depend on it.
     callback : callable or None, default=None
         Called once per epoch with a state that has ``epoch``, ``error``, ``validation_error``,
-        ``gradient_norm``, ``eta``, ``coef`` and ``intercept``. Returning True ends training.
+        ``gradient_norm``, ``eta``, ``coef``, ``intercept`` and ``t``. Returning True ends training.
 
     Attributes
     ----------

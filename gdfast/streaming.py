@@ -69,7 +69,9 @@ class _Stream:
         before = vars(self).get("_standing")
         weight, rows = _weighed(train, before)
         start = {} if first else self._start_from(before)
-        result = self._descend(train, penalty, max_iter=1, tol=None, mean_weight=weight / rows, **start)
+        result = self._descend(
+            train, penalty, max_iter=1, tol=None, mean_weight=weight / rows, callback=self.callback, **start
+        )
         done = start["state"].t if "state" in start else 0
         return {
             **self._fitted_attributes(result, train),
