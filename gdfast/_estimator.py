@@ -173,7 +173,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         y : array-like of shape (n_samples,) or, for a regressor, (n_samples, n_outputs)
             Target values, or class labels for a classifier.
         coef_init : array-like of the shape of ``coef_``, default=None
-            Weights to start from; zeros if None.
+            Weights to start from; zeros if None. For one output also of shape (n_features,) or (1, n_features).
         intercept_init : array-like of the shape of ``intercept_``, default=None
             Intercept to start from; zero if None.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -313,7 +313,9 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         curve = result.validation_curve
         published = self._published(result.coef, result.intercept)
         if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
-            published["coef_"], published["intercept_"] = _as_float32(published["coef_"], published["intercept_"])
+            # The engine has rounded the weights to float at each pass over such X: nothing is lost for its like.
+            for name in ("coef_", "intercept_"):
+                published[name] = published[name].astype(np.float32)
         fitted = {
             "n_features_in_": self.n_features_in_,
             "n_iter_": result.n_iter,
@@ -446,13 +448,6 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         if coef.ndim == 1 or coef.shape[0] == 1:
             coef, intercept = coef.reshape(-1), float(np.asarray(intercept).reshape(-1)[0])
         return X, coef, intercept
-
-
-def _as_float32(*arrays: np.ndarray) -> list[np.ndarray]:
-    """The arrays in single precision, or as they are if one of them has a number too large for that."""
-    with np.errstate(over="ignore"):
-        narrow = [array.astype(np.float32) for array in arrays]
-    return narrow if all(np.isfinite(array).all() for array in narrow) else list(arrays)
 
 
 def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray | None, most: int) -> Any:
