@@ -103,6 +103,8 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         "n_iter_no_change": [COUNT],
         "warm_start": BOOLEAN,
         "average": [*BOOLEAN, COUNT],
+        "positive": BOOLEAN,
+        "bounds": [tuple, list, None],
         "batch_size": [COUNT, None],
         "momentum": [DECAY],
         "nesterovs_momentum": BOOLEAN,
@@ -303,6 +305,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
                 offset=train.offset,
                 epsilon=self.epsilon,
                 quantile=getattr(self, "quantile", 0.5),
+                bounds=self._bounds(),
                 n_outputs=self._n_outputs(),
                 random_state=self.random_state,
                 n_threads=self.n_threads,
@@ -350,12 +353,18 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
             )
         return alpha, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty, 0.0)
 
+    def _bounds(self) -> Any:
+        """What the weights must lie between."""
+        if self.positive and self.bounds is not None:
+            raise ValueError("bounds must be None where positive is True")
+        return (0.0, None) if self.positive else self.bounds
+
     def _training_rows(
         self, X: Any, y: Any, sample_weight: Any, offset: Any, *, reset: bool = True, learn: Any = None
     ) -> Rows:
         X, y = self._check_X(X, y, reset=reset, **self._checks_of_y())
         y = self._learn_target(y) if learn is None else learn(y)
-        sample_weight = read_weights(sample_weight, len(X))
+        sample_weight = read_weights(sample_weight, X.shape[0])
         return Rows(X, y, self._weigh(y, sample_weight, learn=True), offset)
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows | None:
@@ -374,7 +383,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         except ValueError as error:  # scikit-learn's checks know y_val by another name
             error.args = (str(error).replace("Input y ", "Input y_val "),)
             raise
-        sample_weight = read_weights(sample_weight, len(X), "sample_weight_val")
+        sample_weight = read_weights(sample_weight, X.shape[0], "sample_weight_val")
         return Rows(X, y, self._weigh(y, sample_weight, learn=False), offset)
 
     def _check_X(self, X: Any, y: Any = _NO_TARGET, *, reset: bool, **checks_of_y: bool) -> Any:
@@ -388,7 +397,9 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         refuse_missing(y, "y")
         try:
             with located(y, "y"):
-                checked = validate_data(self, X, y, reset=reset, ensure_all_finite=False, **checks_of_y)
+                checked = validate_data(
+                    self, X, y, reset=reset, accept_sparse="csr", ensure_all_finite=False, **checks_of_y
+                )
             if y is _NO_TARGET:
                 return check_dtype(checked, X)
             return check_dtype(checked[0], X), checked[1]
@@ -421,6 +432,11 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         outputs = self._n_outputs() or (y.shape[1] if y.ndim == 2 else 1)
         return int(self.max_iter) * (outputs if one_by_one else 1)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     # ------------------------------------------------------------------------------------------------ predict
 
     def _raw_scores(self, X: Any) -> np.ndarray:
@@ -436,7 +452,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
             for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
                 part = of_scores(z)
                 if rows.start == 0:
-                    answers = np.empty(len(X), dtype=part.dtype)
+                    answers = np.empty(X.shape[0], dtype=part.dtype)
                 answers[rows] = part
             return answers
 

@@ -95,6 +95,11 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         averages begin anew; ``partial_fit`` goes on with them.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
+    positive : bool, default=False
+        Whether weights must not be negative.
+    bounds : tuple (low, high) or None, default=None
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of ``coef_``,
+        None or infinite where there is no limit. Steps are projected.
     batch_size : int or None, default=None
         Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
     momentum : float in [0, 1), default=0.0
@@ -181,6 +186,8 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         class_weight=None,
         warm_start=False,
         average=False,
+        positive=False,
+        bounds=None,
         batch_size=None,
         momentum=0.0,
         nesterovs_momentum=False,
@@ -210,6 +217,8 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.average = average
+        self.positive = positive
+        self.bounds = bounds
         self.batch_size = batch_size
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum

@@ -196,6 +196,9 @@ def _params_document(estimator) -> dict[str, Any]:
         if name == "class_weight" and isinstance(value, dict):
             value = params[name] = [[_plain(label), _plain(weight)] for label, weight in value.items()]
             plain = all(isinstance(part, _PLAIN) for pair in value for part in pair)
+        elif name == "bounds" and value is not None:
+            value = params[name] = [_limits_document(limits) for limits in value]
+            plain = True
         else:
             plain = isinstance(value, _PLAIN) and (not isinstance(value, float) or math.isfinite(value))
         if not plain:
@@ -291,6 +294,13 @@ def read_estimator(fields: Fields, estimator_class: Any) -> Any:
     return estimator
 
 
+def _limits_document(limits: Any) -> Any:
+    """Lower or upper bounds as numbers in lists; null where there is none."""
+    if isinstance(limits, (list, tuple, np.ndarray)):
+        return [_limits_document(limit) for limit in limits]
+    return None if limits is None or math.isinf(limits) else _plain(limits)
+
+
 def _params(fields: Fields, estimator_class: Any, older: bool) -> dict[str, Any]:
     """Parameters by name, each a plain value; what another version did not have is left to its default."""
     known = estimator_class._get_param_names()
@@ -300,9 +310,20 @@ def _params(fields: Fields, estimator_class: Any, older: bool) -> dict[str, Any]
     for name, value in params.items():
         if name == "class_weight" and isinstance(value, list):
             params[name] = _class_weight(given, value)
+        elif name == "bounds" and isinstance(value, list) and len(value) == 2:
+            low, high = value
+            params[name] = _limits(given, low, -math.inf), _limits(given, high, math.inf)
         elif not (value is None or isinstance(value, bool) or is_text(value) or is_number(value)):
             given.refuse(name, "text, a number or null", value)
     return params
+
+
+def _limits(fields: Fields, limits: Any, missing: float) -> Any:
+    if isinstance(limits, list):
+        return [_limits(fields, limit, missing) for limit in limits]
+    if limits is not None and not is_number(limits):
+        fields.refuse("bounds", "numbers, null where there is none", limits)
+    return missing if limits is None else limits
 
 
 def _class_weight(fields: Fields, pairs: list) -> dict[Any, float]:

@@ -95,6 +95,11 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
         averages begin anew; ``partial_fit`` goes on with them.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
+    positive : bool, default=False
+        Whether weights must not be negative.
+    bounds : tuple (low, high) or None, default=None
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of ``coef_``,
+        None or infinite where there is no limit. Steps are projected.
     batch_size : int or None, default=None
         Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
     momentum : float in [0, 1), default=0.0
@@ -192,6 +197,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
         n_iter_no_change=5,
         warm_start=False,
         average=False,
+        positive=False,
+        bounds=None,
         batch_size=None,
         momentum=0.0,
         nesterovs_momentum=False,
@@ -221,6 +228,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+        self.positive = positive
+        self.bounds = bounds
         self.batch_size = batch_size
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
