@@ -125,6 +125,24 @@ def test_threads_and_callback_are_no_part_of_a_document():
     assert model.to_dict() == GDRegressor().fit(X, LINE).to_dict()
 
 
+class Steady(GDRegressor):
+    """A user's own, of other parameters."""
+
+    def __init__(self, *, alpha=1e-4, name="steady"):
+        super().__init__(alpha=alpha, solver="gd")
+        self.name = name
+
+
+def test_classes_made_of_ours_travel_too():
+    model = Steady(name="mine").fit(X, LINE)
+    again = Steady.from_dict(json.loads(json.dumps(model.to_dict())))
+    assert again.get_params() == {"alpha": 1e-4, "name": "mine"}
+    assert_same_model(model, again)
+    with pytest.raises(ModelFileError, match="field class must be one of GDRegressor, got 'Steady'"):
+        GDRegressor.from_dict(model.to_dict())
+    assert_same_model(pickle.loads(pickle.dumps(model)), model)
+
+
 def test_what_no_document_can_hold():
     with pytest.raises(NotFittedError):
         GDRegressor().to_dict()
