@@ -12,7 +12,8 @@ A document holds what JSON can hold, floats exactly, and no code. Its fields, in
     coef, intercept       {"dtype": "<f8", "shape": [1, 3], "base64": ...}
     n_iter, t, loss       numbers; t may be null
     loss_curve, validation_curve   arrays or null
-    standing              where the rule stands, for `partial_fit` to go on; null after solver "auto"
+    standing              where the rule stands, for `partial_fit` to go on: rule, weight, rows and state, which is
+                          null after solver "auto"; null in what has no past
 
 The model file (`modelfile.py`) holds such a document for its estimator.
 """
