@@ -160,13 +160,26 @@ static double full_gradient_norm(gd_run *run, double *room) {
     return gd_norm(run->size, room);
 }
 
-/* Has a smooth error grown `factor` times over what it was at the start and is at w = 0? That pass is made only once it is
+/* E at w = 0, which X has no part in: where a column of zeros stands for it, it need not be read. */
+static gd_status error_at_zero(gd_run *run, double *error) {
+    static const double zero = 0.0;
+    gd_problem blind = run->engine.problem;
+    gd_engine engine = {0};
+    blind.X = (gd_matrix){.data = (const char *)&zero, .n_rows = blind.X.n_rows, .n_cols = 1, .type = GD_F64};
+    double *weights = gd_alloc(2 * blind.n_outputs, 8);
+    gd_status status = weights ? gd_engine_init(&engine, &blind, run->settings->n_threads, run->engine.hooks) : GD_NO_MEMORY;
+    if (!status) status = gd_engine_evaluate(&engine, weights, error, NULL);
+    gd_engine_free(&engine);
+    gd_release(weights);
+    return status;
+}
+
+/* Has a smooth error grown `factor` times over what it was at the start and is at w = 0? Asked only once it is
  * in question. Losses with kinks grow linearly and have no such scale: they must leave the finite range. */
 static gd_status exploded(gd_run *run, double error, double factor, double *scale, int *answer) {
     if (!gd_loss_is_smooth(run->engine.problem.loss) || error <= factor * *scale) return GD_OK;
-    double *zero = gd_alloc(run->size, 8), at_zero = 0.0;
-    gd_status status = zero ? gd_engine_evaluate(&run->engine, zero, &at_zero, NULL) : GD_NO_MEMORY;
-    gd_release(zero);
+    double at_zero = 0.0;
+    gd_status status = error_at_zero(run, &at_zero);
     *scale = fmax(*scale, fabs(at_zero));
     if (!status && error > factor * *scale) status = gd_engine_evaluate(&run->engine, run->best, &at_zero, NULL); /* the start */
     *scale = fmax(*scale, fabs(at_zero));
@@ -263,7 +276,7 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
 
 /* ---- mini-batches ---------------------------------------------------------------------------------------------- */
 
-enum { ORDER = 4096, AHEAD = 32 };
+enum { ORDER = 4096, AHEAD = 2 * GD_BLOCK_ROWS + 32 };
 
 /* The order of an epoch, produced a piece at a time. */
 typedef struct gd_order {
