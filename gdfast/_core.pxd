@@ -30,6 +30,8 @@ cdef extern from "gdfast.h" nogil:
         int64_t n, n_outputs
         int32_t loss, target, first_code, softmax, fit_intercept
         double weight_mean, loss_param, smoothing, l2, l1
+        const double *lower
+        const double *upper
         int32_t double_lanes
 
     ctypedef struct gd_hooks:
@@ -85,7 +87,7 @@ cdef extern from "gdfast.h" nogil:
         GD_METHOD_RULE, GD_METHOD_NEWTON, GD_METHOD_DIAGONAL, GD_METHOD_GRAM, GD_METHOD_SMOOTHED, GD_METHOD_PROXIMAL
 
     ctypedef struct gd_epoch:
-        int64_t epoch
+        int64_t epoch, t
         double error, validation_error, gradient_norm, eta
         const double *weights
 

@@ -46,7 +46,10 @@ class Problem:
         l1: float = 0.0,
         fit_intercept: bool = True,
         smoothing: float = 0.0,
+        weight_mean: float = 0.0,
         double_lanes: bool = False,
+        lower: _Doubles | None = None,
+        upper: _Doubles | None = None,
     ) -> None: ...
 
 def error_and_gradient(
@@ -76,7 +79,7 @@ def descend(
     average: int,
     n_threads: int,
     keep_path: int,
-    callback: Callable[[int, float, float, float, float, _Doubles], object] | None = None,
+    callback: Callable[[int, int, float, float, float, float, _Doubles], object] | None = None,
 ) -> tuple[str, _Doubles, dict[str, Any]]: ...
 def pointwise(
     loss: str,

@@ -116,12 +116,12 @@ cdef class Problem:
     rows: int64 (n,) row numbers, or None for all rows.
     """
     cdef gd_problem c
-    cdef readonly object X, y, weight, offset, rows
+    cdef readonly object X, y, weight, offset, rows, lower, upper
     cdef readonly int64_t d, k
 
     def __init__(self, X, y, *, str loss, int64_t n_outputs=1, weight=None, offset=None, rows=None, bint codes=False,
                  bint softmax=False, double param=0.0, double l2=0.0, double l1=0.0, bint fit_intercept=True,
-                 double smoothing=0.0, bint double_lanes=False):
+                 double smoothing=0.0, double weight_mean=0.0, bint double_lanes=False, lower=None, upper=None):
         cdef int64_t m = X.shape[0]
         memset(&self.c, 0, sizeof(self.c))
         self.X, self.y, self.weight, self.offset = X, y, weight, offset
@@ -148,7 +148,20 @@ cdef class Problem:
         self.c.first_code = 0 if n_outputs > 1 else 1
         self.c.softmax, self.c.fit_intercept, self.c.loss_param = softmax, fit_intercept, param
         self.c.l2, self.c.l1, self.c.smoothing, self.c.double_lanes = l2, l1, smoothing, double_lanes
+        self.c.weight_mean = weight_mean
         self.d, self.k = X.shape[1], n_outputs
+        self.lower, self.upper = lower, upper
+        self.c.lower = self._bounds(lower, "lower")
+        self.c.upper = self._bounds(upper, "upper")
+
+    cdef const double *_bounds(self, values, str name) except? NULL:
+        cdef const double[:, ::1] view
+        if values is None:
+            return NULL
+        view = values
+        if view.shape[0] != self.k or view.shape[1] != self.d:
+            raise ValueError(f"{name} must be of shape ({self.k}, {self.d}), got {values.shape}")
+        return &view[0, 0]
 
 
 cdef int raise_status(gd_status status, Problem problem=None, Problem validation=None) except -1:
@@ -249,8 +262,8 @@ cdef class _Hook:
     cdef int call(self, const gd_epoch *epoch) noexcept:
         try:
             weights = copy_out(epoch.weights, self.size)
-            return bool(self.function(epoch.epoch, epoch.error, epoch.validation_error, epoch.gradient_norm, epoch.eta,
-                                      weights))
+            return bool(self.function(epoch.epoch, epoch.t, epoch.error, epoch.validation_error, epoch.gradient_norm,
+                                      epoch.eta, weights))
         except BaseException as error:  # any: it travels through C and is raised again by descend
             self.error = error
             return -1
@@ -308,8 +321,8 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
 
     Returns (status name, weights, report dict).
 
-    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, error, validation_error, gradient_norm,
-    eta, weights) returns true to stop.
+    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, t, error, validation_error,
+    gradient_norm, eta, weights) returns true to stop.
     """
     cdef gd_settings settings
     cdef gd_state state

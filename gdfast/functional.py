@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gdfast import _core
-from gdfast._arguments import choice, count, descent_settings, error_terms, flag
-from gdfast._model import read_model, read_start, read_state
+from gdfast._arguments import choice, count, descent_settings, error_terms, flag, positive
+from gdfast._model import read_bounds, read_model, read_start, read_state
 from gdfast._result import (
     DescentPath,
     DescentResult,
@@ -276,6 +276,7 @@ def gradient_descent(
     tol=1e-6,
     n_iter_no_change=5,
     fit_intercept=True,
+    bounds=None,
     X_val=None,
     y_val=None,
     sample_weight=None,
@@ -292,6 +293,7 @@ def gradient_descent(
     rows=None,
     rows_val=None,
     state=None,
+    mean_weight=None,
 ):
     """Train linear neurons by the gradient descent rule: delta w = -eta dE/dw, with E as in `error_and_gradient`.
 
@@ -337,6 +339,9 @@ def gradient_descent(
         Patience, in epochs, of the mini-batch rules and of the validation set.
     fit_intercept : bool, default=True
         Whether biases are trained; else they stay at intercept_init.
+    bounds : (low, high), optional
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of coef, -inf
+        and inf or None where there is no limit; (0, None) for weights that must not be negative. Steps are projected.
     X_val, y_val, sample_weight_val, offset_val : array-like, optional
         Held-out rows. Their error is recorded after each epoch, n_iter_no_change epochs without an improvement end the
         descent, and the weights of the best epoch are returned: training stops where the neuron generalises.
@@ -354,6 +359,9 @@ def gradient_descent(
     state : RuleState, optional
         `DescentResult.state` of an earlier descent by the same rule, to go on from, on the same rows or on others: as
         if there had been one descent. Takes the place of coef_init and intercept_init.
+    mean_weight : float, optional
+        What the mini-batch rules divide weights by, in place of their mean: for rows that are a part of more rows, the
+        mean over all of them, 1 for a row without a weight.
 
     Returns
     -------
@@ -414,7 +422,9 @@ def gradient_descent(
     targets = read_targets(y, n, loss, None if n_outputs is None else count(n_outputs, "n_outputs"))
     weight, offset = read_weights(sample_weight, n), read_offset(offset, n, targets.k)
     rows, rows_val = read_rows(rows, n, "rows", weight), read_rows(rows_val, n, "rows_val", weight)
-    problem = _problem(X, targets, weight, offset, rows=rows, **terms)
+    weight_mean = 0.0 if mean_weight is None else positive(mean_weight, "mean_weight")
+    terms["lower"], terms["upper"] = read_bounds(bounds, targets.k, d)
+    problem = _problem(X, targets, weight, offset, rows=rows, weight_mean=weight_mean, **terms)
     validation = None
     if rows_val is not None:
         check_rows_finite(X, "X", rows_val)

@@ -180,7 +180,7 @@ static gd_status certify(gd_run *run, double error, double *suboptimality) {
     const gd_problem *problem = &run->engine.problem;
     gd_metric metric;
     *suboptimality = 0.0;
-    if (!gd_loss_is_smooth(problem->loss) || problem->l1 > 0.0) return GD_OK;
+    if (!gd_loss_is_smooth(problem->loss) || gd_is_proximal(problem)) return GD_OK;
     gd_status status = gd_metric_init(&metric, problem, 4096, problem->X.n_cols > 256, 0, 1, run->engine.hooks);
     double *gradient = status ? NULL : gd_alloc(2 * metric.size, 8);
     if (!status && !gradient) status = GD_NO_MEMORY;
@@ -211,7 +211,7 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
     int64_t refused = 0, slow = 0, patience = 3;
     while (!stop && run->report->n_iter < settings->max_iter) {
         double eta = rate_now(settings, rates, state->t + 1);
-        gd_update(settings, state, run->gradient, eta, run->engine.problem.l1, run->n_coef);
+        gd_update(&run->engine.problem, settings, state, run->gradient, eta);
         if ((status = evaluate(run, &error, run->gradient))) return status;
         int bad = !isfinite(error) || !gd_all_finite(run->size, run->gradient);
         if (settings->schedule == GD_AUTO && (bad || error > good->error)) {
@@ -313,7 +313,8 @@ typedef struct gd_epoch_sums { double error, weight, eta; int64_t updates; } gd_
 static int is_plain(const gd_run *run) {
     const gd_settings *settings = run->settings;
     const gd_problem *problem = &run->engine.problem;
-    if (settings->solver != GD_SOLVER_SGD || settings->momentum != 0.0 || settings->keep_path == 2) return 0;
+    if (settings->solver != GD_SOLVER_SGD || settings->momentum != 0.0 || settings->keep_path == 2 || problem->lower || problem->upper)
+        return 0;
     if (problem->X.indptr) return settings->batch_size >= 1 && settings->batch_size <= ORDER && !(settings->average && problem->l1 > 0.0);
     return settings->batch_size == 1 && !settings->average && problem->n_outputs == 1 && problem->l1 == 0.0;
 }
@@ -345,7 +346,7 @@ static gd_status one_batch(gd_run *run, const gd_rates *rates, gd_order *order, 
     gd_status status = gd_engine_batch(&run->engine, rows, order_known(order), first, count, state->weights, &error, run->gradient, &weight);
     if (status) return status;
     double eta = rate_now(settings, rates, state->t + 1);
-    gd_update(settings, state, run->gradient, eta, run->engine.problem.l1, run->n_coef);
+    gd_update(&run->engine.problem, settings, state, run->gradient, eta);
     sums->error += weight * error;
     sums->weight += weight;
     sums->eta += eta;
@@ -488,7 +489,7 @@ static gd_status descend_rule(gd_run *run) {
     if (!status && !full && run->engine.pass.sparse && is_plain(run))
         status = gd_lazy_init(&lazy, &run->engine.problem, run->settings, run->engine.pass.k_pad, run->engine.bias);
     run->report->method = GD_METHOD_RULE;
-    if (!status && !full && run->engine.problem.weight.data)
+    if (!status && !full && run->engine.problem.weight.data && !(run->engine.problem.weight_mean > 0.0))
         status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {
@@ -536,6 +537,7 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     }
     run.size = state->size;
     run.n_coef = problem->n_outputs * problem->X.n_cols;
+    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
     gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
     gd_problem fine = *problem; /* near a kink float lanes would see noise only */
     fine.double_lanes |= settings->solver == GD_SOLVER_AUTO && !gd_loss_is_smooth(problem->loss);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "threads.h"
+#include "updates.h"
 
 static const int64_t type_size[GD_N_TYPES] = {[GD_F64] = 8, [GD_F32] = 4, [GD_F16] = 2, [GD_U8] = 1,  [GD_I8] = 1, [GD_U16] = 2,
                                               [GD_I16] = 2, [GD_U32] = 4, [GD_I32] = 4, [GD_U64] = 8, [GD_I64] = 8};
@@ -372,7 +373,7 @@ gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known,
 
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient) {
     double l1 = problem->l1, norm = 0.0;
-    if (l1 == 0.0) return;
+    if (!gd_is_proximal(problem)) return;
     for (int64_t j = 0; j < problem->n_outputs * problem->X.n_cols; j++) {
         double w = weights[j];
         norm += fabs(w);
@@ -380,6 +381,7 @@ void gd_add_l1(const gd_problem *problem, const double *weights, double *error, 
         double *g = gradient + j;
         if (w != 0.0) *g += w > 0.0 ? l1 : -l1;
         else *g = *g > l1 ? *g - l1 : *g < -l1 ? *g + l1 : 0.0;
+        if ((problem->lower && w <= problem->lower[j] && *g > 0.0) || (problem->upper && w >= problem->upper[j] && *g < 0.0)) *g = 0.0;
     }
     *error += l1 * norm;
 }

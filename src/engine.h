@@ -50,7 +50,7 @@ gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known,
 /* l2 / 2 ||w||^2 */
 double gd_l2_penalty(const gd_problem *problem, const double *weights);
 
-/* gradient (k*d + k) of E with l1: the subgradient of least norm. */
+/* Error and gradient (k*d + k) with l1: the subgradient of least norm, without what points out of the bounds. */
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient);
 
 /* 1 if the call is to end: asks hooks->poll at most every 20 ms. Only for the calling thread. */

@@ -82,10 +82,11 @@ typedef struct gd_problem {
     int32_t first_code;   /* of output 0, see gd_target; 0 for all classes, 1 for k = 1 and codes 0 and 1 */
     int32_t softmax;      /* 1: one distribution over the k outputs (log_loss), 0: independent outputs */
     int32_t fit_intercept;
-    double weight_mean;   /* mean of s over the rows that count, which mini-batches divide by; gd_descend finds it */
+    double weight_mean;   /* what mini-batches divide s by; 0: the mean of s over the rows that count, which gd_descend finds */
     double loss_param;    /* huber: epsilon; quantile: level; (squared_)epsilon_insensitive: epsilon */
     double smoothing;     /* > 0: kinks of the piecewise linear losses are rounded off over this width */
     double l2, l1;        /* strengths of the two penalties */
+    const double *lower, *upper; /* (k, d) bounds of the weights, NULL: none; lower <= upper. Infinite ones do not bind */
     int32_t double_lanes; /* 1: compute in double whatever the stored type */
 } gd_problem;
 
@@ -188,7 +189,7 @@ void gd_report_free(gd_report *report);
 
 /* What an epoch looks like to a hook; the arrays are on loan for the duration of the call. */
 typedef struct gd_epoch {
-    int64_t epoch;
+    int64_t epoch, t;                                   /* epochs and updates done */
     double error, validation_error, gradient_norm, eta; /* validation_error NaN if there is none */
     const double *weights;                              /* (size) */
 } gd_epoch;

@@ -7,6 +7,7 @@
 
 #include "rng.h"
 #include "threads.h"
+#include "updates.h"
 
 enum { PANEL = 64, MOST_PARTS = 8, WIDE_SUMS = 1 << 16 };
 
@@ -125,7 +126,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     int64_t p_pad = (p + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F, matrix = diagonal ? p : p * p_pad;
     metric->k = k, metric->p = p, metric->p_pad = p_pad, metric->size = k * p;
     metric->diagonal = diagonal;
-    metric->keep_model = problem->l1 > 0.0 && !diagonal;
+    metric->keep_model = gd_is_proximal(problem) && !diagonal;
     /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
     int alike = k == 1 || problem->loss == gd_loss_squared_error;
     int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 1e9;

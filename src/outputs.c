@@ -22,6 +22,8 @@ static gd_problem one_output(const gd_problem *problem, int64_t c) {
     if (problem->target == GD_CODES) one.first_code = problem->first_code + (int32_t)c;
     else one.y.data += c * one.y.col_stride, one.y.n_cols = 1;
     if (one.offset.data && one.offset.n_cols > 1) one.offset.data += c * one.offset.col_stride, one.offset.n_cols = 1;
+    if (one.lower) one.lower += c * one.X.n_cols;
+    if (one.upper) one.upper += c * one.X.n_cols;
     return one;
 }
 

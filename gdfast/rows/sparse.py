@@ -94,7 +94,7 @@ def _values(data: np.ndarray, name: str) -> np.ndarray:
     if data.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be a matrix of numbers, got dtype {data.dtype}")
     narrow = data.dtype.itemsize <= 2 or data.dtype in (np.float32, np.dtype(">f4"))
-    return np.require(data, dtype=np.float32 if narrow else np.float64, requirements="CA")
+    return np.require(data, dtype=np.float32 if narrow else np.float64, requirements=["C", "A"])
 
 
 def _structure(X: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +108,7 @@ def _structure(X: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
             f"invalid sparse structure: {name} of shape {X.shape} must have {X.shape[0] + 1} row pointers and as many "
             f"indices as values, got {len(indptr)}, {len(indices)} and {len(X.data)}"
         )
-    return np.require(indices, integer, "CA"), np.require(indptr, integer, "CA")
+    return np.require(indices, integer, ["C", "A"]), np.require(indptr, integer, ["C", "A"])
 
 
 def check_rows_finite(X: np.ndarray | SparseRows, name: str, rows: np.ndarray | None = None) -> None:
