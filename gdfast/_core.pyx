@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 import os
+import threading
 
 import numpy as np
 
@@ -180,10 +181,12 @@ cdef int raise_status(gd_status status, Problem problem=None, Problem validation
     raise ValueError(f"problem must be consistent, got status {<int>status}")
 
 
-cdef gd_hooks make_hooks() noexcept:
+cdef gd_hooks make_hooks() except *:
+    """Signals reach the main thread only: elsewhere nobody asks for them, and the call never wants the GIL."""
     cdef gd_hooks hooks
-    hooks.poll = poll_signals
-    hooks.context = NULL
+    memset(&hooks, 0, sizeof(hooks))
+    if threading.get_ident() == threading.main_thread().ident:
+        hooks.poll = poll_signals
     return hooks
 
 
