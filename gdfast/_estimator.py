@@ -7,7 +7,6 @@ one call of `gradient_descent`, and its result published, all attributes at once
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,11 +27,14 @@ from gdfast._checks import (
     POSITIVE,
     Number,
     check_dtype,
+    check_split,
+    explained,
     located,
     name_bad_column,
 )
 from gdfast._progress import progress
 from gdfast._sparse_coef import SparseCoef, dense
+from gdfast._tables import refuse_lazy, refuse_missing
 from gdfast._targets import read_weights
 from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
 from gdfast.portable import Portable
@@ -173,7 +175,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         y : array-like of shape (n_samples,) or, for a regressor, (n_samples, n_outputs)
             Target values, or class labels for a classifier.
         coef_init : array-like of the shape of ``coef_``, default=None
-            Weights to start from; zeros if None.
+            Weights to start from; zeros if None. For one output also of shape (n_features,) or (1, n_features).
         intercept_init : array-like of the shape of ``intercept_``, default=None
             Intercept to start from; zero if None.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -266,7 +268,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
                 y_val=None if val is None else val.y,
                 sample_weight_val=None if val is None else val.sample_weight,
                 offset_val=None if val is None else val.offset,
-                callback=_one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
+                callback=one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
                 rows=rows,
                 rows_val=rows_val,
             )
@@ -279,7 +281,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
     def _descend(self, train: Rows, penalty: tuple[float, float], **more: Any) -> DescentResult:
         """One descent on the rows by the parameters of the estimator."""
         alpha, l1_ratio = penalty
-        with _explained(self):
+        with explained(self):
             return gradient_descent(
                 train.X,
                 train.y,
@@ -314,7 +316,9 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         curve = result.validation_curve
         published = self._published(result.coef, result.intercept)
         if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
-            published["coef_"], published["intercept_"] = _as_float32(published["coef_"], published["intercept_"])
+            # The engine has rounded the weights to float at each pass over such X: nothing is lost for its like.
+            for name in ("coef_", "intercept_"):
+                published[name] = published[name].astype(np.float32)
         fitted = {
             "n_features_in_": self.n_features_in_,
             "n_iter_": result.n_iter,
@@ -389,6 +393,8 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         """
         refuse_masked(X, "X")
         refuse_masked(y, "y")
+        refuse_lazy(X, "X")
+        refuse_missing(y, "y")
         try:
             with located(y, "y"):
                 checked = validate_data(
@@ -403,6 +409,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
 
     def _hold_out(self, train: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Split off `validation_fraction` of the rows, as row numbers: `X` stays in one piece."""
+        check_split(len(train.y), self.validation_fraction)
         rows, rows_val = (np.sort(part) for part in self._split(train.y))
         if train.sample_weight is not None:
             for part, chosen in (("training", rows), ("validation", rows_val)):
@@ -434,12 +441,12 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
-        with _explained(self):
+        with explained(self):
             return scores(*self._neurons(X), n_threads=self.n_threads)
 
     def _answers(self, X: Any, of_scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """One answer per row, made of its scores, without keeping those of all rows."""
-        with _explained(self):
+        with explained(self):
             X, coef, intercept = self._neurons(X)
             answers = np.empty(0)
             for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
@@ -459,30 +466,6 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         return X, coef, intercept
 
 
-def _as_float32(*arrays: np.ndarray) -> list[np.ndarray]:
-    """The arrays in single precision, or as they are if one of them has a number too large for that."""
-    with np.errstate(over="ignore"):
-        narrow = [array.astype(np.float32) for array in arrays]
-    return narrow if all(np.isfinite(array).all() for array in narrow) else list(arrays)
-
-
-@contextmanager
-def _explained(estimator: DescentEstimator) -> Iterator[None]:
-    """Say more about NaN found by the engine: the column's name, and what to do about it."""
-    try:
-        yield
-    except ValueError as error:
-        found = re.match(r"Input X\w* contains NaN.*?(?:column (\d+)|$)", str(error), re.DOTALL)
-        if found is None:
-            raise
-        names = getattr(estimator, "feature_names_in_", None)
-        named = f" Column {found[1]} is {names[int(found[1])]!r}." if found[1] and names is not None else ""
-        raise ValueError(
-            f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
-            " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
-        ) from None
-
-
 def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray | None, most: int) -> Any:
     """The fit as scikit-learn's callbacks see it; None if there are none, neither here nor on what calls `fit`."""
     if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
@@ -492,7 +475,7 @@ def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray
     return FitTasks(estimator, attributes_of, data, rows, most)
 
 
-def _one_callback(*callbacks: _Callback | None) -> _Callback | None:
+def one_callback(*callbacks: _Callback | None) -> _Callback | None:
     """A callback that calls all that are not None, and passes on the first answer that is not "go on"."""
     called = [callback for callback in callbacks if callback is not None]
     if len(called) < 2:

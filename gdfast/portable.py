@@ -12,7 +12,8 @@ A document holds what JSON can hold, floats exactly, and no code. Its fields, in
     coef, intercept       {"dtype": "<f8", "shape": [1, 3], "base64": ...}
     n_iter, t, loss       numbers; t may be null
     loss_curve, validation_curve   arrays or null
-    standing              where the rule stands, for `partial_fit` to go on; null after solver "auto"
+    standing              where the rule stands, for `partial_fit` to go on: rule, weight, rows and state, which is
+                          null after solver "auto"; null in what has no past
 
 The model file (`modelfile.py`) holds such a document for its estimator.
 """
@@ -174,7 +175,7 @@ def estimator_document(estimator) -> dict[str, Any]:
         "feature_names": None if names is None else [str(name) for name in names],
         "classes": None if classes is None else _labels_document(classes),
         "coef": array_document(coef),
-        "intercept": array_document(estimator.intercept_),
+        "intercept": array_document(np.atleast_1d(estimator.intercept_)),
         "n_iter": int(estimator.n_iter_),
         "t": None if t is None else float(t),
         "loss": float(estimator.loss_),
@@ -190,7 +191,8 @@ def _array_or_null(values: np.ndarray | None) -> dict[str, Any] | None:
 
 def _params_document(estimator) -> dict[str, Any]:
     # How many threads compute a model is no part of it: the same model is the same document.
-    params = {**estimator.get_params(deep=False), "n_threads": None, "callback": None}
+    params = estimator.get_params(deep=False)
+    params |= dict.fromkeys(params.keys() & {"n_threads", "callback"})
     for name, value in params.items():
         value = params[name] = _plain(value)
         if name == "class_weight" and isinstance(value, dict):

@@ -61,6 +61,7 @@ def test_readme_python(capsys):
     assert namespace["model"].score(namespace["X_test"], namespace["y_test"]) > 0.9
     np.testing.assert_allclose(namespace["w"], [2.0, -1.0], rtol=1e-6)
     np.testing.assert_allclose(namespace["result"].coef, [2.0, -1.0], rtol=1e-6)
+    assert namespace["again"].predict([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).tolist() == ["up", "down"]
     assert "True" in capsys.readouterr().out
 
 
