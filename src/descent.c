@@ -530,14 +530,14 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     unsigned long fp = gd_fp_enter();
     memset(report, 0, sizeof *report);
     report->suboptimality = report->best_validation = NAN;
+    run.size = state->size;
+    run.n_coef = problem->n_outputs * problem->X.n_cols;
+    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
     if (settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error) {
         gd_status each = gd_descend_outputs(&run, problem, validation, hooks);
         gd_fp_restore(fp);
         return each;
     }
-    run.size = state->size;
-    run.n_coef = problem->n_outputs * problem->X.n_cols;
-    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
     gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
     gd_problem fine = *problem; /* near a kink float lanes would see noise only */
     fine.double_lanes |= settings->solver == GD_SOLVER_AUTO && !gd_loss_is_smooth(problem->loss);
