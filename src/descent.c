@@ -360,7 +360,10 @@ static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *
     gd_status status = GD_OK;
     memset(sums, 0, sizeof *sums);
     order_start(order, run->settings, run->engine.problem.n, run->state->epoch);
-    if (lazy->v) gd_lazy_take(lazy, run->state);
+    if (lazy->v) { /* what an epoch costs beside its rows, they may be few */
+        if (gd_engine_poll(&run->engine)) return GD_INTERRUPTED;
+        gd_lazy_take(lazy, run->state);
+    }
     while (!status && order->at < order->n) {
         status = plain ? plain_steps(run, rates, order, lazy, sums) : one_batch(run, rates, order, sums);
         if (!status && !isfinite(sums->error)) status = GD_DIVERGED;
