@@ -42,8 +42,15 @@ static int can_read_in_place(const gd_problem *problem, int doubles) {
            (X->col_stride == size || X->n_cols == 1) && X->row_stride % size == 0;
 }
 
-/* Elements of X that a row takes: of sparse rows the mean. */
-static int64_t row_elements(const gd_matrix *X) { return X->indptr ? X->n_stored / gd_max(X->n_rows, 1) + 1 : X->n_cols; }
+/* Elements of X that a row takes: of sparse rows the mean. They may be some rows of a larger matrix, with all of its entries. */
+static int64_t row_elements(const gd_matrix *X) {
+    if (!X->indptr) return X->n_cols;
+    const int32_t *narrow = X->indptr;
+    const int64_t *wide = X->indptr;
+    int64_t from = X->wide ? wide[0] : narrow[0], to = X->wide ? wide[X->n_rows] : narrow[X->n_rows];
+    int64_t stored = 0 <= from && from <= to && to <= X->n_stored ? to - from : X->n_stored;
+    return stored / gd_max(X->n_rows, 1) + 1;
+}
 
 static void plan_pass(gd_engine *engine) {
     const gd_problem *problem = &engine->problem;
