@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from gdfast.exceptions import DivergenceError, ModelFileError
+from gdfast.exceptions import DivergenceError, ModelFileError, ModelVersionWarning
 from gdfast.functional import DescentResult, error_and_gradient, gradient_descent, scores
 
 __version__ = "0.1.0"
@@ -28,6 +28,7 @@ __all__ = [
     "GDClassifier",
     "GDRegressor",
     "ModelFileError",
+    "ModelVersionWarning",
     "error_and_gradient",
     "get_include",
     "gradient_descent",

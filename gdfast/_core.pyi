@@ -46,6 +46,7 @@ class Problem:
         l1: float = 0.0,
         fit_intercept: bool = True,
         smoothing: float = 0.0,
+        weight_mean: float = 0.0,
         double_lanes: bool = False,
         lower: _Doubles | None = None,
         upper: _Doubles | None = None,
@@ -79,7 +80,7 @@ def descend(
     average: int,
     n_threads: int,
     keep_path: int,
-    callback: Callable[[int, float, float, float, float, _Doubles], object] | None = None,
+    callback: Callable[[int, int, float, float, float, float, _Doubles], object] | None = None,
 ) -> tuple[str, _Doubles, dict[str, Any]]: ...
 def pointwise(
     loss: str,

@@ -11,7 +11,10 @@ import os
 
 import numpy as np
 
+include "_exports.pxi"
+
 cnp.import_array()
+import_gdfast()
 
 SOLVERS = ("auto", "gd", "sgd", "adagrad", "rmsprop", "adam")  # gd_solver, in order
 SCHEDULES = ("auto", "constant", "invscaling", "optimal", "adaptive")  # gd_schedule, in order
@@ -118,7 +121,7 @@ cdef class Problem:
 
     def __init__(self, X, y, *, str loss, int64_t n_outputs=1, weight=None, offset=None, rows=None, bint codes=False,
                  bint softmax=False, double param=0.0, double l2=0.0, double l1=0.0, bint fit_intercept=True,
-                 double smoothing=0.0, bint double_lanes=False, lower=None, upper=None):
+                 double smoothing=0.0, double weight_mean=0.0, bint double_lanes=False, lower=None, upper=None):
         cdef int64_t m = X.shape[0]
         memset(&self.c, 0, sizeof(self.c))
         self.X, self.y, self.weight, self.offset = X, y, weight, offset
@@ -145,6 +148,7 @@ cdef class Problem:
         self.c.first_code = 0 if n_outputs > 1 else 1
         self.c.softmax, self.c.fit_intercept, self.c.loss_param = softmax, fit_intercept, param
         self.c.l2, self.c.l1, self.c.smoothing, self.c.double_lanes = l2, l1, smoothing, double_lanes
+        self.c.weight_mean = weight_mean
         self.d, self.k = X.shape[1], n_outputs
         self.lower, self.upper = lower, upper
         self.c.lower = self._bounds(lower, "lower")
@@ -256,8 +260,8 @@ cdef class _Hook:
     cdef int call(self, const gd_epoch *epoch) noexcept:
         try:
             weights = copy_out(epoch.weights, self.size)
-            return bool(self.function(epoch.epoch, epoch.error, epoch.validation_error, epoch.gradient_norm, epoch.eta,
-                                      weights))
+            return bool(self.function(epoch.epoch, epoch.t, epoch.error, epoch.validation_error, epoch.gradient_norm,
+                                      epoch.eta, weights))
         except BaseException as error:  # any: it travels through C and is raised again by descend
             self.error = error
             return -1
@@ -315,8 +319,8 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
 
     Returns (status name, weights, report dict).
 
-    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, error, validation_error, gradient_norm,
-    eta, weights) returns true to stop.
+    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, t, error, validation_error,
+    gradient_norm, eta, weights) returns true to stop.
     """
     cdef gd_settings settings
     cdef gd_state state

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
@@ -30,9 +31,20 @@ from gdfast._checks import (
     located,
     name_bad_column,
 )
+from gdfast._progress import progress
+from gdfast._sparse_coef import SparseCoef, dense
 from gdfast._targets import read_weights
-from gdfast.functional import gradient_descent, scores, scores_in_blocks
+from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
+from gdfast.portable import Portable
 from gdfast.rows.arrays import refuse_masked
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in for the mixin that gives estimators `set_callbacks`."""
+
 
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
 
@@ -66,7 +78,7 @@ def _only_fit_of(estimator: object) -> Iterator[None]:
         del _fits_under_way[key]
 
 
-class DescentEstimator(BaseEstimator):
+class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator):
     """Base of the estimators: everything that does not depend on what the target is."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -89,6 +101,8 @@ class DescentEstimator(BaseEstimator):
         "n_iter_no_change": [COUNT],
         "warm_start": BOOLEAN,
         "average": [*BOOLEAN, COUNT],
+        "positive": BOOLEAN,
+        "bounds": [tuple, list, None],
         "batch_size": [COUNT, None],
         "momentum": [DECAY],
         "nesterovs_momentum": BOOLEAN,
@@ -204,38 +218,72 @@ class DescentEstimator(BaseEstimator):
         >>> model.coef_.round(3), model.best_validation_loss_ < 1e-9
         (array([2.]), True)
         """
-        with _only_fit_of(self):
-            # The draft takes the parameters as they are now and what the checks record, so that up to the
-            # last line a failure, or a prediction from another thread, finds the previous fit untouched.
-            draft = self.__class__.__new__(self.__class__)
-            vars(draft).update(vars(self))
-            fitted = draft._train(
+        self._replace_fit(
+            lambda draft: draft._train(
                 (X, y, sample_weight, offset),
                 (X_val, y_val, sample_weight_val, offset_val),
                 coef_init,
                 intercept_init,
+                observed=self,
             )
-            if "feature_names_in_" not in fitted:
-                vars(self).pop("feature_names_in_", None)
-            vars(self).update(fitted)
+        )
         return self
 
-    def _train(self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any) -> dict[str, Any]:
-        """Check everything, descend, and return the fitted attributes."""
-        alpha, l1_ratio = self._penalty()
+    def _replace_fit(self, train: Callable[[DescentEstimator], dict[str, Any]]) -> None:
+        """Publish the fitted attributes that `train` makes, all at once and only if nothing failed."""
+        with _only_fit_of(self):
+            # The draft takes the parameters as they are now and what the checks record, so that up to the
+            # last line a failure, or a prediction from another thread, finds the previous fit untouched.
+            draft = self.__class__.__new__(self.__class__)
+            draft.__dict__.update(self.__dict__)
+            fitted = train(draft)
+            if "feature_names_in_" not in fitted:
+                self.__dict__.pop("feature_names_in_", None)
+            self.__dict__.update(fitted)
+
+    def _train(
+        self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any, observed: Any = None
+    ) -> dict[str, Any]:
+        """Check everything, descend, return the fitted attributes; `observed`: what scikit-learn's callbacks are of."""
+        penalty = self._penalty()
         train = self._training_rows(*data)
         val = self._validation_rows(*data_val)
         rows = rows_val = None
         if val is None and self.early_stopping:
             rows, rows_val = self._hold_out(train)
         coef_init, intercept_init = self._start(coef_init, intercept_init)
+        most = self._most_epochs(train.y)
+        tasks = _fit_tasks(observed, partial(self._fitted_attributes, train=train), data[:3], rows, most)
+        with progress(self.verbose, type(self).__name__, most) as shown:
+            result = self._descend(
+                train,
+                penalty,
+                coef_init=coef_init,
+                intercept_init=intercept_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                X_val=None if val is None else val.X,
+                y_val=None if val is None else val.y,
+                sample_weight_val=None if val is None else val.sample_weight,
+                offset_val=None if val is None else val.offset,
+                callback=_one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
+                rows=rows,
+                rows_val=rows_val,
+            )
+            shown.end(result)
+        fitted = {**self._fitted_attributes(result, train), "_standing": self._standing_after(result, train)}
+        if tasks is not None:
+            tasks.finish(fitted)
+        return fitted
+
+    def _descend(self, train: Rows, penalty: tuple[float, float], **more: Any) -> DescentResult:
+        """One descent on the rows by the parameters of the estimator."""
+        alpha, l1_ratio = penalty
         with _explained(self):
-            result = gradient_descent(
+            return gradient_descent(
                 train.X,
                 train.y,
                 loss=self.loss,
-                coef_init=coef_init,
-                intercept_init=intercept_init,
                 alpha=alpha,
                 l1_ratio=l1_ratio,
                 solver=self._solver(),
@@ -249,29 +297,24 @@ class DescentEstimator(BaseEstimator):
                 batch_size=self.batch_size,
                 shuffle=self.shuffle,
                 average=self.average,
-                max_iter=self.max_iter,
-                tol=self.tol,
                 n_iter_no_change=self.n_iter_no_change,
                 fit_intercept=self.fit_intercept,
-                X_val=None if val is None else val.X,
-                y_val=None if val is None else val.y,
                 sample_weight=train.sample_weight,
-                sample_weight_val=None if val is None else val.sample_weight,
                 offset=train.offset,
-                offset_val=None if val is None else val.offset,
                 epsilon=self.epsilon,
                 quantile=getattr(self, "quantile", 0.5),
+                bounds=self._bounds(),
                 n_outputs=self._n_outputs(),
                 random_state=self.random_state,
                 n_threads=self.n_threads,
-                callback=self._reporting_callback(),
-                rows=rows,
-                rows_val=rows_val,
+                **more,
             )
-        return self._fitted_attributes(result)
 
-    def _fitted_attributes(self, result: Any) -> dict[str, Any]:
+    def _fitted_attributes(self, result: DescentResult, train: Rows) -> dict[str, Any]:
         curve = result.validation_curve
+        published = self._published(result.coef, result.intercept)
+        if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
+            published["coef_"], published["intercept_"] = _as_float32(published["coef_"], published["intercept_"])
         fitted = {
             "n_features_in_": self.n_features_in_,
             "n_iter_": result.n_iter,
@@ -280,7 +323,7 @@ class DescentEstimator(BaseEstimator):
             "loss_curve_": result.loss_curve,
             "validation_curve_": curve,
             "best_validation_loss_": None if curve is None else float(np.min(curve)),
-            **self._published(result.coef, result.intercept),
+            **published,
         }
         if "feature_names_in_" in vars(self):
             fitted["feature_names_in_"] = self.feature_names_in_
@@ -306,10 +349,18 @@ class DescentEstimator(BaseEstimator):
             )
         return alpha, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty, 0.0)
 
-    def _training_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows:
-        X, y = self._check_X(X, y, reset=True, **self._checks_of_y())
-        y = self._learn_target(y)
-        sample_weight = read_weights(sample_weight, len(X))
+    def _bounds(self) -> Any:
+        """What the weights must lie between."""
+        if self.positive and self.bounds is not None:
+            raise ValueError("bounds must be None where positive is True")
+        return (0.0, None) if self.positive else self.bounds
+
+    def _training_rows(
+        self, X: Any, y: Any, sample_weight: Any, offset: Any, *, reset: bool = True, learn: Any = None
+    ) -> Rows:
+        X, y = self._check_X(X, y, reset=reset, **self._checks_of_y())
+        y = self._learn_target(y) if learn is None else learn(y)
+        sample_weight = read_weights(sample_weight, X.shape[0])
         return Rows(X, y, self._weigh(y, sample_weight, learn=True), offset)
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows | None:
@@ -328,7 +379,7 @@ class DescentEstimator(BaseEstimator):
         except ValueError as error:  # scikit-learn's checks know y_val by another name
             error.args = (str(error).replace("Input y ", "Input y_val "),)
             raise
-        sample_weight = read_weights(sample_weight, len(X), "sample_weight_val")
+        sample_weight = read_weights(sample_weight, X.shape[0], "sample_weight_val")
         return Rows(X, y, self._weigh(y, sample_weight, learn=False), offset)
 
     def _check_X(self, X: Any, y: Any = _NO_TARGET, *, reset: bool, **checks_of_y: bool) -> Any:
@@ -340,7 +391,9 @@ class DescentEstimator(BaseEstimator):
         refuse_masked(y, "y")
         try:
             with located(y, "y"):
-                checked = validate_data(self, X, y, reset=reset, ensure_all_finite=False, **checks_of_y)
+                checked = validate_data(
+                    self, X, y, reset=reset, accept_sparse="csr", ensure_all_finite=False, **checks_of_y
+                )
             if y is _NO_TARGET:
                 return check_dtype(checked, X)
             return check_dtype(checked[0], X), checked[1]
@@ -362,24 +415,20 @@ class DescentEstimator(BaseEstimator):
     def _start(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
         """Weights to start from: those given, else the last ones if `warm_start`, else None."""
         if self.warm_start and "coef_" in vars(self):
-            coef_init = self.coef_ if coef_init is None else coef_init
+            coef_init = dense(self.coef_) if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         return coef_init, intercept_init
 
-    def _reporting_callback(self) -> _Callback | None:
-        """The user's callback, preceded by a printed line per epoch if `verbose`."""
-        callback = self.callback
-        if not self.verbose:
-            return callback
+    def _most_epochs(self, y: np.ndarray) -> int:
+        """Epochs at most: solver "auto" takes outputs that share no metric one after the other."""
+        one_by_one = self._solver() == "auto" and self.loss not in ("squared_error", "log_loss")
+        outputs = self._n_outputs() or (y.shape[1] if y.ndim == 2 else 1)
+        return int(self.max_iter) * (outputs if one_by_one else 1)
 
-        def report(state: Any) -> bool | None:
-            line = f"Epoch {state.epoch}: error {state.error:.8g}"
-            if np.isfinite(state.validation_error):
-                line += f", validation error {state.validation_error:.8g}"
-            print(line)
-            return None if callback is None else callback(state)
-
-        return report
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     # ------------------------------------------------------------------------------------------------ predict
 
@@ -396,7 +445,7 @@ class DescentEstimator(BaseEstimator):
             for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
                 part = of_scores(z)
                 if rows.start == 0:
-                    answers = np.empty(len(X), dtype=part.dtype)
+                    answers = np.empty(X.shape[0], dtype=part.dtype)
                 answers[rows] = part
             return answers
 
@@ -404,10 +453,17 @@ class DescentEstimator(BaseEstimator):
         """X, checked, and the fitted weights and biases; of one output as a vector and a number."""
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
-        coef, intercept = np.asarray(self.coef_), self.intercept_
+        coef, intercept = dense(self.coef_), self.intercept_
         if coef.ndim == 1 or coef.shape[0] == 1:
             coef, intercept = coef.reshape(-1), float(np.asarray(intercept).reshape(-1)[0])
         return X, coef, intercept
+
+
+def _as_float32(*arrays: np.ndarray) -> list[np.ndarray]:
+    """The arrays in single precision, or as they are if one of them has a number too large for that."""
+    with np.errstate(over="ignore"):
+        narrow = [array.astype(np.float32) for array in arrays]
+    return narrow if all(np.isfinite(array).all() for array in narrow) else list(arrays)
 
 
 @contextmanager
@@ -425,3 +481,25 @@ def _explained(estimator: DescentEstimator) -> Iterator[None]:
             f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
             " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
         ) from None
+
+
+def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray | None, most: int) -> Any:
+    """The fit as scikit-learn's callbacks see it; None if there are none, neither here nor on what calls `fit`."""
+    if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
+        return None
+    from gdfast.callbacks import FitTasks
+
+    return FitTasks(estimator, attributes_of, data, rows, most)
+
+
+def _one_callback(*callbacks: _Callback | None) -> _Callback | None:
+    """A callback that calls all that are not None, and passes on the first answer that is not "go on"."""
+    called = [callback for callback in callbacks if callback is not None]
+    if len(called) < 2:
+        return called[0] if called else None
+
+    def call_all(state: Any) -> Any:
+        answers = [callback(state) for callback in called]
+        return next((answer for answer in answers if answer is not None and answer is not False), None)
+
+    return call_all

@@ -36,16 +36,16 @@ def read_model(coef: Any, intercept: Any, d: int) -> tuple[np.ndarray, np.ndarra
     single = weights.ndim == 1
     weights = np.atleast_2d(weights)
     check_finite(weights, "coef")
-    return weights, _biases(intercept, weights.shape[0], "intercept"), single
+    return weights, _biases(intercept, weights.shape[0]), single
 
 
-def _biases(intercept: Any, k: int, name: str) -> np.ndarray:
-    biases = as_weights(intercept, name)
+def _biases(intercept: Any, k: int) -> np.ndarray:
+    biases = as_weights(intercept, "intercept")
     if biases.ndim == 0 or biases.shape == (1,):
         biases = np.full(k, biases.reshape(-1)[0])
     if biases.shape != (k,):
-        raise ValueError(f"{name} must be a float or of shape ({k},), got {biases.shape}")
-    check_finite(biases, name)
+        raise ValueError(f"intercept must be a float or of shape ({k},), got {biases.shape}")
+    check_finite(biases, "intercept")
     return biases
 
 
@@ -56,14 +56,21 @@ def read_start(coef_init: Any, intercept_init: Any, k: int, d: int, single: bool
         coef = as_weights(coef_init, "coef_init")
         if coef.shape != (k, d) and not (k == 1 and coef.shape == (d,)):
             raise ValueError(
-                "Provided coef_init does not match dataset: coef_init must be of shape "
+                "Provided coef_init does not match dataset. coef_init must be of shape "
                 f"{(d,) if k == 1 else (k, d)}, got {coef.shape}"
             )
         check_finite(coef, "coef_init")
         start[: k * d] = coef.reshape(-1)
         single = coef.ndim == 1
     if intercept_init is not None:
-        start[k * d :] = _biases(intercept_init, k, "intercept_init")
+        biases = as_weights(intercept_init, "intercept_init")
+        if biases.shape not in ((), (k,)):
+            raise ValueError(
+                f"Provided intercept_init does not match dataset. intercept_init must be a float or of shape ({k},), "
+                f"got {biases.shape}"
+            )
+        check_finite(np.atleast_1d(biases), "intercept_init")
+        start[k * d :] = biases
     return start, Shape(k, d, single)
 
 

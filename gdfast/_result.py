@@ -14,7 +14,7 @@ from gdfast.rows.sparse import SparseRows
 
 
 class DescentState(NamedTuple):
-    """What a callback sees after each epoch. `validation_error` is NaN without a validation set.
+    """What a callback sees after each epoch. `validation_error` is NaN without a validation set, `t` counts updates.
 
     Examples
     --------
@@ -32,6 +32,7 @@ class DescentState(NamedTuple):
     eta: float
     coef: np.ndarray
     intercept: float | np.ndarray
+    t: int
 
 
 class DescentPath(NamedTuple):
@@ -152,8 +153,8 @@ class DescentResult:
 def epoch_hook(callback: Callable[[DescentState], Any], shape: Shape) -> Callable[..., bool]:
     """What the engine calls after each epoch, made of what the user wants called."""
 
-    def hook(epoch, error, validation_error, gradient_norm, eta, weights):
-        state = DescentState(epoch, error, validation_error, gradient_norm, eta, *shape.split(weights))
+    def hook(epoch, t, error, validation_error, gradient_norm, eta, weights):
+        state = DescentState(epoch, error, validation_error, gradient_norm, eta, *shape.split(weights), t)
         answer = callback(state)
         if answer is not None and not isinstance(answer, (bool, np.bool_)):
             raise TypeError(f"callback must return True, False or None, got {short(answer)}")

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from gdfast._estimator import DescentEstimator
-from gdfast._labels import class_weights, encode_labels
+from gdfast._labels import class_weights, codes_of, encode_labels
+from gdfast.streaming import ClassStream
 
 _LOSSES = ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron")
 _LOSSES_WITH_PROBABILITIES = ("log_loss", "modified_huber")
@@ -25,7 +25,7 @@ def _has_probabilities(model: GDClassifier) -> bool:
     return True
 
 
-class GDClassifier(ClassifierMixin, DescentEstimator):
+class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     """Linear classification by gradient descent: logistic, softmax, and the margin losses.
 
     Minimises, over the weights w and the bias b,
@@ -65,7 +65,9 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
     shuffle : bool, default=True
         Whether mini-batches are drawn in a new order each epoch.
     verbose : int, default=0
-        Prints one line per epoch if not 0.
+        1 shows a bar with the epochs, the errors and the time left, on standard error or in a notebook (package
+        tqdm, extra ``progress``); where standard error is no terminal, ``fit`` prints one line when it has ended
+        instead. 2 or more, or 1 without tqdm, prints one line per epoch.
     epsilon : float, default=0.1
         Not used by the losses of a classifier; kept for grids that are shared with ``GDRegressor``.
     random_state : int, RandomState instance or None, default=None
@@ -92,6 +94,11 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         Whether ``fit`` starts from the weights of the previous ``fit``.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
+    positive : bool, default=False
+        Whether weights must not be negative.
+    bounds : tuple (low, high) or None, default=None
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of ``coef_``,
+        None or infinite where there is no limit. Steps are projected.
     batch_size : int or None, default=None
         Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
     momentum : float in [0, 1), default=0.0
@@ -104,7 +111,7 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         Most threads; None chooses by the size of the work. The result does not depend on it.
     callback : callable or None, default=None
         Called once per epoch with a state that has ``epoch``, ``error``, ``validation_error``,
-        ``gradient_norm``, ``eta``, ``coef`` and ``intercept``. Returning True ends training.
+        ``gradient_norm``, ``eta``, ``coef``, ``intercept`` and ``t``. Returning True ends training.
 
     Attributes
     ----------
@@ -177,6 +184,8 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         class_weight=None,
         warm_start=False,
         average=False,
+        positive=False,
+        bounds=None,
         batch_size=None,
         momentum=0.0,
         nesterovs_momentum=False,
@@ -206,6 +215,8 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.average = average
+        self.positive = positive
+        self.bounds = bounds
         self.batch_size = batch_size
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
@@ -351,17 +362,15 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
 
     def _learn_target(self, y: np.ndarray) -> np.ndarray:
         self.classes_, codes = encode_labels(y)
-        if len(self.classes_) < 2:
-            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+        self._check_classes()
         return self._for_engine(codes)
 
+    def _check_classes(self) -> None:
+        if len(self.classes_) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+
     def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
-        encoder = LabelEncoder()
-        encoder.classes_ = self.classes_
-        try:
-            return self._for_engine(encoder.transform(y))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must hold labels that y has, got others: {error}") from None
+        return self._for_engine(codes_of(y, self.classes_, name))
 
     def _for_engine(self, codes: np.ndarray) -> np.ndarray:
         """Codes as they are, or -1 and 1 for a margin loss of two classes."""

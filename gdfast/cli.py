@@ -322,20 +322,14 @@ def _progress(options):
     if options.quiet or not sys.stderr.isatty():
         yield None
         return
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError:
+    from gdfast._progress import move_bar, open_bar
+
+    bar = open_bar(vars(options).get("max_iter", 1000), desc="training", delay=2.0, leave=False)
+    if bar is None:
         yield None
         return
-    most = vars(options).get("max_iter", 1000)
-    with tqdm(total=most, desc="training", unit="epoch", delay=2.0, leave=False) as bar:
-
-        def show(state):
-            errors = {"error": f"{state.error:.6g}", "held out": f"{state.validation_error:.6g}"}
-            bar.set_postfix(errors, refresh=False)
-            bar.update()
-
-        yield show
+    with bar:
+        yield lambda state: move_bar(bar, state, "held out")
 
 
 # ----------------------------------------------------------------------------------------- predict and info

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gdfast import _core
-from gdfast._arguments import choice, count, descent_settings, error_terms, flag
+from gdfast._arguments import choice, count, descent_settings, error_terms, flag, positive
 from gdfast._model import read_bounds, read_model, read_start, read_state
 from gdfast._result import (
     DescentPath,
@@ -293,6 +293,7 @@ def gradient_descent(
     rows=None,
     rows_val=None,
     state=None,
+    mean_weight=None,
 ):
     """Train linear neurons by the gradient descent rule: delta w = -eta dE/dw, with E as in `error_and_gradient`.
 
@@ -358,6 +359,9 @@ def gradient_descent(
     state : RuleState, optional
         `DescentResult.state` of an earlier descent by the same rule, to go on from, on the same rows or on others: as
         if there had been one descent. Takes the place of coef_init and intercept_init.
+    mean_weight : float, optional
+        What the mini-batch rules divide weights by, in place of their mean: for rows that are a part of more rows, the
+        mean over all of them, 1 for a row without a weight.
 
     Returns
     -------
@@ -418,8 +422,9 @@ def gradient_descent(
     targets = read_targets(y, n, loss, None if n_outputs is None else count(n_outputs, "n_outputs"))
     weight, offset = read_weights(sample_weight, n), read_offset(offset, n, targets.k)
     rows, rows_val = read_rows(rows, n, "rows", weight), read_rows(rows_val, n, "rows_val", weight)
+    weight_mean = 0.0 if mean_weight is None else positive(mean_weight, "mean_weight")
     terms["lower"], terms["upper"] = read_bounds(bounds, targets.k, d)
-    problem = _problem(X, targets, weight, offset, rows=rows, **terms)
+    problem = _problem(X, targets, weight, offset, rows=rows, weight_mean=weight_mean, **terms)
     validation = None
     if rows_val is not None:
         check_rows_finite(X, "X", rows_val)

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from gdfast._checks import FRACTION
 from gdfast._estimator import DescentEstimator
+from gdfast.streaming import NumberStream
 
 _LOSSES = (
     "squared_error",
@@ -26,7 +27,7 @@ _LOSSES = (
 _LOG_LINK = ("poisson", "gamma")
 
 
-class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
+class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimator):
     """Linear regression by gradient descent, for every loss below and any number of outputs.
 
     Minimises, over the weights w and the bias b,
@@ -65,7 +66,9 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
     shuffle : bool, default=True
         Whether mini-batches are drawn in a new order each epoch.
     verbose : int, default=0
-        Prints one line per epoch if not 0.
+        1 shows a bar with the epochs, the errors and the time left, on standard error or in a notebook (package
+        tqdm, extra ``progress``); where standard error is no terminal, ``fit`` prints one line when it has ended
+        instead. 2 or more, or 1 without tqdm, prints one line per epoch.
     epsilon : float, default=0.1
         Where "huber" turns linear; half the width of the insensitive tube.
     quantile : float in (0, 1), default=0.5
@@ -91,6 +94,11 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         Whether ``fit`` starts from the weights of the previous ``fit``.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
+    positive : bool, default=False
+        Whether weights must not be negative.
+    bounds : tuple (low, high) or None, default=None
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of ``coef_``,
+        None or infinite where there is no limit. Steps are projected.
     batch_size : int or None, default=None
         Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
     momentum : float in [0, 1), default=0.0
@@ -103,7 +111,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         Most threads; None chooses by the size of the work. The result does not depend on it.
     callback : callable or None, default=None
         Called once per epoch with a state that has ``epoch``, ``error``, ``validation_error``,
-        ``gradient_norm``, ``eta``, ``coef`` and ``intercept``. Returning True ends training.
+        ``gradient_norm``, ``eta``, ``coef``, ``intercept`` and ``t``. Returning True ends training.
 
     Attributes
     ----------
@@ -174,6 +182,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         n_iter_no_change=5,
         warm_start=False,
         average=False,
+        positive=False,
+        bounds=None,
         batch_size=None,
         momentum=0.0,
         nesterovs_momentum=False,
@@ -203,6 +213,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+        self.positive = positive
+        self.bounds = bounds
         self.batch_size = batch_size
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
@@ -263,7 +275,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
     def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
         y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         if y.shape[1:] != self._shape_of_answer:
-            raise ValueError(f"{name} must have as many outputs as y, got shape {y.shape}")
+            raise ValueError(f"{name} must have as many outputs as y in training, got shape {y.shape}")
         return y
 
     def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

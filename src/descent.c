@@ -492,7 +492,7 @@ static gd_status descend_rule(gd_run *run) {
     if (!status && !full && run->engine.pass.sparse && is_plain(run))
         status = gd_lazy_init(&lazy, &run->engine.problem, run->settings, run->engine.pass.k_pad, run->engine.bias);
     run->report->method = GD_METHOD_RULE;
-    if (!status && !full && run->engine.problem.weight.data)
+    if (!status && !full && run->engine.problem.weight.data && !(run->engine.problem.weight_mean > 0.0))
         status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {

@@ -21,6 +21,11 @@
 extern "C" {
 #endif
 
+/* Raised whenever something declared here changes in a way that a caller compiled before would notice: a field, a value,
+ * an argument. New functions leave it as it is. Callers that did not compile the engine themselves compare it with
+ * gd_api_version(). */
+#define GD_API_VERSION 1
+
 enum { GD_BLOCK_ROWS = 256 };
 
 /* What a call came to. Python turns everything but GD_OK into an exception. */
@@ -77,7 +82,7 @@ typedef struct gd_problem {
     int32_t first_code;   /* of output 0, see gd_target; 0 for all classes, 1 for k = 1 and codes 0 and 1 */
     int32_t softmax;      /* 1: one distribution over the k outputs (log_loss), 0: independent outputs */
     int32_t fit_intercept;
-    double weight_mean;   /* mean of s over the rows that count, which mini-batches divide by; gd_descend finds it */
+    double weight_mean;   /* what mini-batches divide s by; 0: the mean of s over the rows that count, which gd_descend finds */
     double loss_param;    /* huber: epsilon; quantile: level; (squared_)epsilon_insensitive: epsilon */
     double smoothing;     /* > 0: kinks of the piecewise linear losses are rounded off over this width */
     double l2, l1;        /* strengths of the two penalties */
@@ -184,7 +189,7 @@ void gd_report_free(gd_report *report);
 
 /* What an epoch looks like to a hook; the arrays are on loan for the duration of the call. */
 typedef struct gd_epoch {
-    int64_t epoch;
+    int64_t epoch, t;                                   /* epochs and updates done */
     double error, validation_error, gradient_norm, eta; /* validation_error NaN if there is none */
     const double *weights;                              /* (size) */
 } gd_epoch;
@@ -229,6 +234,7 @@ gd_status gd_pointwise_softmax(const char *isa, int64_t n, int64_t k, const doub
 /* Choose the instruction set: the best of this machine, or the one named ("baseline", "avx2", "avx512"). Call once,
  * before anything else; GD_BAD_ARGUMENT if the name is unknown or the machine lacks it. */
 gd_status gd_init(const char *isa);
+int gd_api_version(void);            /* the GD_API_VERSION that the engine was compiled with */
 const char *gd_isa_name(void);
 const char *gd_available_isas(void); /* space separated, the worst first */
 

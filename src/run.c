@@ -88,7 +88,7 @@ gd_status gd_run_record(gd_run *run, const double *weights, double error, double
         }
     }
     if (run->on_epoch) {
-        gd_epoch epoch = {report->n_iter, error, validation_error, gradient_norm, eta, weights};
+        gd_epoch epoch = {report->n_iter, run->state->t, error, validation_error, gradient_norm, eta, weights};
         int answer = run->on_epoch(run->context, &epoch);
         if (answer < 0) return GD_INTERRUPTED;
         if (answer > 0) report->reason = GD_STOP_CALLBACK, *stop = 1;

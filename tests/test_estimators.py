@@ -326,7 +326,7 @@ def test_fitting_inside_its_own_fit_is_refused(Estimator):
 def test_verbose_prints_a_line_per_epoch(Estimator, capsys):
     X, y = data(Estimator)
     called = []
-    model = Estimator(verbose=1, callback=lambda state: called.append(state.epoch))
+    model = Estimator(verbose=2, callback=lambda state: called.append(state.epoch))
     model.fit(X, y, X_val=X, y_val=y)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(called) == model.n_iter_

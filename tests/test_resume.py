@@ -76,3 +76,20 @@ def test_a_state_is_a_state(data):
     state = gdfast.gradient_descent(*data, max_iter=1, tol=None).state
     with pytest.raises(ValueError, match="coef_init and intercept_init must be None where state is given"):
         gdfast.gradient_descent(*data, state=state, coef_init=np.zeros(7))
+
+
+@pytest.mark.parametrize("batch_size", [1, 20])
+def test_weights_of_a_part_count_against_those_of_the_whole(data, batch_size):
+    X, y = data[0][:200], data[1][:200]
+    weight = np.linspace(0.1, 4.0, 200)
+    settings = {"solver": "sgd", "loss": "log_loss", "learning_rate": "constant", "eta0": 0.1, "shuffle": False}
+    settings |= {"batch_size": batch_size, "tol": None, "max_iter": 1}
+    whole = gdfast.gradient_descent(X, y, sample_weight=weight, **settings)
+    state = None
+    for rows in (slice(0, 80), slice(80, 200)):
+        part = {"sample_weight": weight[rows], "mean_weight": weight.mean()}
+        result = gdfast.gradient_descent(X[rows], y[rows], state=state, **part, **settings)
+        state = result.state
+    np.testing.assert_allclose(result.coef, whole.coef, rtol=1e-13)
+    with pytest.raises(ValueError, match="mean_weight must be a finite float > 0, got 0"):
+        gdfast.gradient_descent(X, y, mean_weight=0.0)

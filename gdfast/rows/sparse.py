@@ -109,7 +109,7 @@ def _values(data: np.ndarray, name: str) -> np.ndarray:
     if data.dtype.kind in "iu" and data.dtype.itemsize == 8:
         warn_of_rounding(data, name)
     narrow = data.dtype.itemsize <= 2 or data.dtype in (np.float32, np.dtype(">f4"))
-    return np.require(data, dtype=np.float32 if narrow else np.float64, requirements="CA")
+    return np.require(data, dtype=np.float32 if narrow else np.float64, requirements=["C", "A"])
 
 
 def _structure(X: Any, shape: tuple[int, int], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +123,7 @@ def _structure(X: Any, shape: tuple[int, int], name: str) -> tuple[np.ndarray, n
             f"invalid sparse structure: {name} of shape {X.shape} must have {shape[0] + 1} pointers and as many "
             f"indices as values, got {len(indptr)}, {len(indices)} and {len(X.data)}"
         )
-    return np.require(indices, integer, "CA"), np.require(indptr, integer, "CA")
+    return np.require(indices, integer, ["C", "A"]), np.require(indptr, integer, ["C", "A"])
 
 
 def _check_before_conversion(X: Any, name: str) -> None:

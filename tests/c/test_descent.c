@@ -189,7 +189,8 @@ static int poll(void *context) {
 
 static int watch(void *context, const gd_epoch *epoch) {
     witness *w = context;
-    w->wrong += epoch->epoch != ++w->epochs || !isfinite(epoch->error) || !isnan(epoch->validation_error) || !(epoch->gradient_norm >= 0.0);
+    w->wrong += epoch->epoch != ++w->epochs || epoch->t < epoch->epoch || !isfinite(epoch->error);
+    w->wrong += !isnan(epoch->validation_error) || !(epoch->gradient_norm >= 0.0);
     for (int64_t j = 0; j < w->size; j++) w->wrong += !isfinite(epoch->weights[j]);
     w->last_error = epoch->error;
     return w->epochs == w->stop_at ? w->answer : 0;

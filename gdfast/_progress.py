@@ -1,0 +1,71 @@
+"""What `verbose` shows while a model trains: a bar, or a line per epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from gdfast._result import DescentResult, DescentState
+
+
+class Progress(NamedTuple):
+    """What is to be called after each epoch, if anything, and with the result."""
+
+    epoch: Callable[[DescentState], None] | None
+    end: Callable[[DescentResult], None]
+
+
+@contextmanager
+def progress(verbose: int, name: str, most: int) -> Iterator[Progress]:
+    """0: nothing; 1: a bar of at most so many epochs; 2: a line per epoch. The bar closes however this ends."""
+    if not verbose:
+        yield Progress(None, _nothing)
+        return
+    bar = open_bar(most, desc=name) if verbose == 1 else None
+    if bar is None:
+        if verbose == 1:
+            print("A line per epoch, since tqdm is not installed: pip install 'gdfast[progress]' for a bar.")
+        yield Progress(_print_line, _nothing)
+        return
+    with bar:
+        if bar.disable:  # not a terminal: a file is no place for a thousand bars, but should say how it went
+            yield Progress(None, lambda result: print(f"{name}: {result.message} Error {result.error:.6g}."))
+        else:
+            yield Progress(lambda state: move_bar(bar, state), lambda result: _fill(bar))
+
+
+def open_bar(most: int, **options: Any) -> Any:
+    """A bar on standard error or in a notebook, disabled elsewhere; None if there is no tqdm."""
+    try:
+        from tqdm.auto import tqdm
+    except ModuleNotFoundError:
+        return None
+    return tqdm(total=most, unit="epoch", disable=None, dynamic_ncols=True, **options)
+
+
+def move_bar(bar: Any, state: DescentState, held_out: str = "validation error") -> None:
+    """One epoch on, with its errors."""
+    errors = {"error": f"{state.error:.6g}"}
+    if not math.isnan(state.validation_error):
+        errors[held_out] = f"{state.validation_error:.6g}"
+    bar.set_postfix(errors, refresh=False)
+    bar.update()
+
+
+def _fill(bar: Any) -> None:
+    """There will be no more epochs: those that there were are all."""
+    bar.total = bar.n
+    bar.refresh()
+
+
+def _print_line(state: DescentState) -> None:
+    line = f"Epoch {state.epoch}: error {state.error:.8g}"
+    if not math.isnan(state.validation_error):
+        line += f", validation error {state.validation_error:.8g}"
+    print(line)
+
+
+def _nothing(result: DescentResult) -> None:
+    """Leave the result alone."""

@@ -1,0 +1,162 @@
+"""What `verbose` shows: a bar on a terminal, one line elsewhere, lines without tqdm; and that no bar stays open."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hostile import both, data, run_python
+from sklearn.exceptions import ConvergenceWarning
+
+from gdfast import GDClassifier, GDRegressor, cli
+from gdfast.exceptions import DivergenceError
+
+tqdm = pytest.importorskip("tqdm").tqdm
+
+
+class Terminal(io.StringIO):
+    """Remembers what was written to it, and says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def on_terminal():
+    """Standard error for the duration of a `with`."""
+    return contextlib.redirect_stderr(Terminal())
+
+
+def few_epochs(Estimator, **more):
+    return Estimator(**{"solver": "gd", "tol": None, "max_iter": 4, "verbose": 1, **more})
+
+
+@both
+@pytest.mark.parametrize("verbose", [1, True])
+def test_a_bar_on_a_terminal(Estimator, verbose, capsys):
+    X, y = data()
+    with on_terminal() as terminal:
+        model = few_epochs(Estimator, verbose=verbose).fit(X, y, X_val=X, y_val=y)
+    last = terminal.getvalue().split("\r")[-1]
+    assert last.startswith(f"{Estimator.__name__}: 100%|")
+    assert re.search(r" 4/4 \[00:0\d<00:0\d", last)
+    assert f"error={model.loss_curve_[-1]:.6g}, validation error={model.validation_curve_[-1]:.6g}]" in last
+    assert last.endswith("\n")  # closed
+    assert capsys.readouterr().out == ""
+
+
+@both
+def test_a_fit_that_ends_early_fills_its_bar(Estimator):
+    with on_terminal() as terminal:
+        model = few_epochs(Estimator, solver="auto", tol=1e-6, max_iter=1000).fit(*data())
+    assert 1 < model.n_iter_ < 1000
+    first, *_, last = terminal.getvalue().split("\r")[1:]
+    assert "0/1000" in first
+    assert ": 100%|" in last and f" {model.n_iter_}/{model.n_iter_} [" in last
+    assert "validation error" not in last
+
+
+def test_the_bar_counts_the_epochs_of_all_outputs():
+    X, _ = data()
+    with warnings.catch_warnings(), on_terminal() as terminal:
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        few_epochs(GDClassifier, solver="auto", loss="hinge").fit(X, np.arange(len(X)) % 3)
+    assert "0/12" in terminal.getvalue()
+
+
+@both
+def test_one_line_at_the_end_where_there_is_no_terminal(Estimator, capsys):
+    X, y = data()
+    model = few_epochs(Estimator).fit(X, y)
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert re.fullmatch(
+        rf"{Estimator.__name__}: Stopped after 4 epochs and \d passes: max_iter was reached \(update rule 'gd'\)\."
+        rf" Error {model.loss_:.6g}\.\n",
+        out,
+    )
+
+
+@both
+def test_two_prints_a_line_per_epoch_on_a_terminal_too(Estimator, capsys):
+    with on_terminal() as terminal:
+        model = few_epochs(Estimator, verbose=2).fit(*data())
+    lines = [f"Epoch {i}: error {error:.8g}" for i, error in enumerate(model.loss_curve_, 1)]
+    assert capsys.readouterr().out.splitlines() == lines
+    assert terminal.getvalue() == ""
+
+
+@both
+def test_lines_and_a_hint_without_tqdm(Estimator, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with on_terminal() as terminal:
+        few_epochs(Estimator).fit(*data())
+    assert terminal.getvalue() == ""
+    hint, *lines = capsys.readouterr().out.splitlines()
+    assert "tqdm is not installed: pip install 'gdfast[progress]'" in hint
+    assert [line.split(":")[0] for line in lines] == [f"Epoch {i}" for i in (1, 2, 3, 4)]
+    few_epochs(Estimator, verbose=2).fit(*data())
+    assert "tqdm" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
+@both
+def test_an_interrupted_fit_closes_its_bar(Estimator, error):
+    def interrupt(state):
+        if state.epoch == 2:
+            raise error("mine")
+
+    with on_terminal() as terminal, pytest.raises(error):
+        few_epochs(Estimator, callback=interrupt).fit(*data())
+    last = terminal.getvalue().split("\r")[-1]
+    assert "2/4" in last and last.endswith("\n")
+    assert not tqdm._instances
+
+
+def test_a_failed_fit_closes_its_bar():
+    X, y = data()
+    with on_terminal() as terminal, pytest.raises(DivergenceError):
+        few_epochs(GDRegressor, learning_rate="constant", eta0=1e6, max_iter=1000).fit(X, y)
+    assert terminal.getvalue().endswith("\n")
+    X[1, 1] = np.nan
+    with on_terminal() as terminal, pytest.raises(ValueError, match="contains NaN"):
+        few_epochs(GDRegressor).fit(X, y)
+    assert terminal.getvalue().endswith("\n")
+    assert not tqdm._instances
+
+
+@both
+def test_bar_and_callback_work_together(Estimator):
+    with on_terminal() as terminal:
+        model = few_epochs(Estimator, callback=lambda state: state.epoch == 2).fit(*data())
+    assert model.n_iter_ == 2
+    assert " 2/2 [" in terminal.getvalue().split("\r")[-1]
+
+
+def test_tqdm_is_loaded_on_use_only():
+    code = (
+        "import sys\nfrom gdfast import GDRegressor\n"
+        "for verbose in 0, 2, 1:\n"
+        "    GDRegressor(verbose=verbose).fit([[0.0], [1.0]], [0.0, 1.0])\n"
+        "    print('tqdm' in sys.modules)\n"
+    )
+    said = run_python(code).splitlines()
+    assert [line for line in said if line in ("True", "False")] == ["False", "False", "True"]
+
+
+@pytest.mark.parametrize(("held_out", "shown"), [(0.25, "error=0.5, held out=0.25"), (np.nan, "error=0.5]")])
+def test_the_bar_of_the_command(held_out, shown, monkeypatch):
+    monkeypatch.setattr("tqdm.std.time", iter(range(0, 1000, 3)).__next__)  # a bar appears after two seconds
+    with on_terminal() as terminal, cli._progress(SimpleNamespace(quiet=False, max_iter=3)) as show:
+        show(SimpleNamespace(error=0.5, validation_error=held_out))
+        assert shown in terminal.getvalue()
+    with on_terminal(), cli._progress(SimpleNamespace(quiet=True, max_iter=3)) as show:
+        assert show is None
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with on_terminal(), cli._progress(SimpleNamespace(quiet=False, max_iter=3)) as show:
+        assert show is None
