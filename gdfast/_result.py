@@ -267,7 +267,7 @@ def overflow_message(X: Any, largest_y: float, rows: np.ndarray | None) -> str:
 def _largest(X: Any, rows: np.ndarray | None) -> tuple[int, float]:
     """The column of the largest value, and that value: of a sample of dense rows, of all entries of sparse ones."""
     if isinstance(X, SparseRows):
-        at = int(np.abs(X.data).argmax())
+        at = int(X.places(lambda values: np.abs(values) == np.abs(values).max())[0])
         return X.entry(at)[1], float(abs(X.data[at]))
     with np.errstate(over="ignore", invalid="ignore"):
         sample = np.abs((X[:1000] if rows is None else X[rows[:1000]]).astype(np.float64)).max(axis=0)

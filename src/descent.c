@@ -115,12 +115,20 @@ static double remaining(double before, double gained) {
 typedef struct gd_trial {
     double error;
     int64_t t, path_size;
-    double *gradient, *weights, *velocity, *square, *mean; /* (size) each */
+    double *gradient, *weights, *velocity, *square, *mean; /* (size) each, NULL where the rule has none */
 } gd_trial;
 
-/* In room (5, size). */
-static gd_trial trial_in(double *room, int64_t size) {
-    return (gd_trial){NAN, 0, 0, room, room + size, room + 2 * size, room + 3 * size, room + 4 * size};
+static int64_t trial_vectors(const gd_state *state) { return 2 + !!state->velocity + !!state->square + !!state->mean; }
+
+/* In room (trial_vectors, size). */
+static gd_trial trial_in(double *room, const gd_state *state) {
+    int64_t size = state->size;
+    gd_trial trial = {.error = NAN, .gradient = room, .weights = room + size};
+    room += 2 * size;
+    if (state->velocity) trial.velocity = room, room += size;
+    if (state->square) trial.square = room, room += size;
+    if (state->mean) trial.mean = room;
+    return trial;
 }
 
 static gd_status evaluate(gd_run *run, double *error, double *gradient) {
@@ -373,7 +381,10 @@ static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *
     gd_status status = GD_OK;
     memset(sums, 0, sizeof *sums);
     order_start(order, run->settings, run->engine.problem.n, run->state->epoch);
-    if (lazy->v) gd_lazy_take(lazy, run->state);
+    if (lazy->v) { /* what an epoch costs beside its rows, they may be few */
+        if (gd_engine_poll(&run->engine)) return GD_INTERRUPTED;
+        gd_lazy_take(lazy, run->state);
+    }
     while (!status && order->at < order->n) {
         status = plain ? plain_steps(run, rates, order, lazy, sums) : one_batch(run, rates, order, sums);
         if (!status && !isfinite(sums->error)) status = GD_DIVERGED;
@@ -494,7 +505,8 @@ static gd_status descend_rule(gd_run *run) {
     int full = run->settings->solver == GD_SOLVER_GD || (!batch && !run->settings->shuffle);
     if (batch > run->engine.problem.n) batch = run->engine.problem.n;
     gd_order order = {.capacity = full ? 0 : gd_max(ORDER, 2 * (batch ? batch : run->engine.problem.n) + AHEAD)};
-    double *room = gd_alloc(11 * size, 8);
+    int64_t vectors = trial_vectors(run->state);
+    double *room = gd_alloc((2 * vectors + 1) * size, 8);
     order.rows = gd_alloc(full || !run->settings->shuffle ? 0 : order.capacity, sizeof *order.rows);
     gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
     gd_rates rates = {0};
@@ -506,10 +518,10 @@ static gd_status descend_rule(gd_run *run) {
         status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {
-        gd_trial good = trial_in(room, size), older = trial_in(room + 5 * size, size);
+        gd_trial good = trial_in(room, run->state), older = trial_in(room + vectors * size, run->state);
         run->path_by_update = !full && run->settings->keep_path == 2;
-        status = full ? descend_full(run, &rates, &good, room + 10 * size)
-                      : descend_batches(run, &rates, &order, &lazy, &good, &older, room + 10 * size);
+        status = full ? descend_full(run, &rates, &good, room + 2 * vectors * size)
+                      : descend_batches(run, &rates, &order, &lazy, &good, &older, room + 2 * vectors * size);
         if (adapts(run->settings)) run->state->eta = rates.eta;
     }
     gd_lazy_free(&lazy);
@@ -543,14 +555,14 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     unsigned long fp = gd_fp_enter();
     memset(report, 0, sizeof *report);
     report->suboptimality = report->best_validation = NAN;
+    run.size = state->size;
+    run.n_coef = problem->n_outputs * problem->X.n_cols;
+    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
     if (settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error) {
         gd_status each = gd_descend_outputs(&run, problem, validation, hooks);
         gd_fp_restore(fp);
         return each;
     }
-    run.size = state->size;
-    run.n_coef = problem->n_outputs * problem->X.n_cols;
-    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
     gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
     gd_problem fine = *problem; /* near a kink float lanes would see noise only */
     fine.double_lanes |= settings->solver == GD_SOLVER_AUTO && !gd_loss_is_smooth(problem->loss);

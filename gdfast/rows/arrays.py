@@ -10,7 +10,10 @@ import numpy as np
 from gdfast import _core
 from gdfast._messages import warn
 
-__all__ = ["as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "not_finite", "refuse_masked"]
+__all__ = [
+    "as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "not_finite", "refuse_masked",
+    "warn_of_rounding",
+]  # fmt: skip
 
 _BLOCK = 2**16  # values that several looks find in cache
 
@@ -151,7 +154,7 @@ def _as_numbers(values, name: str) -> np.ndarray:
         raise ValueError(f"Complex data not supported: {name} is {array.dtype}")
     if f"{array.dtype.kind}{array.dtype.itemsize}" in _core.STORED_TYPES:
         if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
-            _warn_of_rounding(array, name)
+            warn_of_rounding(array, name)
         return array
     if array.dtype.kind not in "fO":
         raise ValueError(f"{name} must be an array of numbers, got dtype {array.dtype}")
@@ -171,7 +174,8 @@ def _first_bad_column(array: np.ndarray) -> str:
     return ""
 
 
-def _warn_of_rounding(array: np.ndarray, name: str) -> None:
+def warn_of_rounding(array: np.ndarray, name: str) -> None:
+    """Warn of integers that float64 does not hold."""
     if array.size:
         low, high = extremes(np.atleast_1d(array), name)
         if low < -(2**53) or high > 2**53:
