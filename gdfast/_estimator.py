@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, get_args
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -31,29 +32,23 @@ from gdfast._checks import (
     name_bad_column,
 )
 from gdfast._progress import progress
+from gdfast._sklearn import CallbackSupportMixin, _fit_context
 from gdfast._targets import read_weights
+from gdfast._types import Array, Callback, Doubles, LearningRate, Numbers, Penalty, Scores, Solver
 from gdfast.functional import gradient_descent, scores, scores_in_blocks
 from gdfast.rows.arrays import refuse_masked
 
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:  # before scikit-learn 1.9
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for the mixin that gives estimators `set_callbacks`."""
-
-
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
 
-_Callback = Callable[[Any], "bool | None"]
+_Self = TypeVar("_Self", bound="DescentEstimator")
 
 
 class Rows(NamedTuple):
     """One set of samples, as `gradient_descent` takes it; the offset it checks itself."""
 
-    X: np.ndarray
-    y: np.ndarray
-    sample_weight: np.ndarray | None
+    X: Array
+    y: Array
+    sample_weight: Array | None
     offset: Any
 
 
@@ -78,19 +73,38 @@ def _only_fit_of(estimator: object) -> Iterator[None]:
 class DescentEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators: everything that does not depend on what the target is."""
 
+    coef_: Doubles
+    intercept_: Doubles
+    n_iter_: int
+    t_: float
+    loss_: float
+    loss_curve_: Doubles
+    validation_curve_: Doubles | None
+    best_validation_loss_: float | None
+    n_features_in_: int
+    feature_names_in_: Array
+
+    if TYPE_CHECKING:  # what scikit-learn's bases do, which have no types
+
+        def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float: ...
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+        def set_params(self: _Self, **params: Any) -> _Self: ...
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "penalty": [StrOptions(set(get_args(Penalty))), None],
         "alpha": [NOT_NEGATIVE],
         "l1_ratio": [Number(Real, 0, 1, closed="both"), None],
         "fit_intercept": BOOLEAN,
-        "solver": [StrOptions({"auto", "gd", "sgd", "adagrad", "rmsprop", "adam"})],
+        "solver": [StrOptions(set(get_args(Solver)))],
         "max_iter": [COUNT],
         "tol": [NOT_NEGATIVE, None],
         "shuffle": BOOLEAN,
         "verbose": [*BOOLEAN, Number(Integral, 0, None, closed="left")],
         "epsilon": [NOT_NEGATIVE],
         "random_state": ["random_state"],
-        "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive"})],
+        "learning_rate": [StrOptions(set(get_args(LearningRate)))],
         "eta0": [POSITIVE],
         "power_t": [Number(Real, None, None, closed="neither")],
         "early_stopping": BOOLEAN,
@@ -113,31 +127,32 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
         """Keywords of scikit-learn's `check_X_y` that say what `y` may be."""
         raise NotImplementedError
 
-    def _learn_target(self, y: np.ndarray) -> np.ndarray:
+    def _learn_target(self, y: Array) -> Array:
         """Remember what predictions need of the training target, and return it as the engine takes it."""
         raise NotImplementedError
 
-    def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
+    def _encode_target(self, y: Array, name: str) -> Array:
         """Turn a further target (`y_val`) into what `_learn_target` made of the first one."""
         raise NotImplementedError
 
-    def _weigh(self, y: np.ndarray, sample_weight: np.ndarray | None, *, learn: bool) -> np.ndarray | None:
+    def _weigh(self, y: Array, sample_weight: Array | None, *, learn: bool) -> Array | None:
         """Fold weights that come from the target into the sample weights."""
         return sample_weight
 
-    def _solver(self) -> str:
+    def _solver(self) -> Solver:
         """The engine's solver."""
-        return self.solver
+        solver: Solver = self.solver
+        return solver
 
     def _n_outputs(self) -> int | None:
         """How many outputs the engine makes of integer codes; None where `y` itself says it."""
         return None
 
-    def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, y: Array) -> tuple[Numbers, Numbers]:
         """Row numbers for training and for validation."""
         raise NotImplementedError
 
-    def _published(self, coef: np.ndarray, intercept: np.ndarray | float) -> dict[str, Any]:
+    def _published(self, coef: Doubles, intercept: Doubles | float) -> dict[str, Any]:
         """Fitted attributes that depend on what the target is."""
         raise NotImplementedError
 
@@ -145,19 +160,19 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self,
-        X,
-        y,
-        coef_init=None,
-        intercept_init=None,
-        sample_weight=None,
+        self: _Self,
+        X: ArrayLike,
+        y: ArrayLike,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-        offset_val=None,
-    ):
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        offset_val: ArrayLike | None = None,
+    ) -> _Self:
         """Fit the model to the data.
 
         Parameters
@@ -217,7 +232,7 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
             # The draft takes the parameters as they are now and what the checks record, so that up to the
             # last line a failure, or a prediction from another thread, finds the previous fit untouched.
             draft = self.__class__.__new__(self.__class__)
-            vars(draft).update(vars(self))
+            draft.__dict__.update(vars(self))
             fitted = draft._train(
                 (X, y, sample_weight, offset),
                 (X_val, y_val, sample_weight_val, offset_val),
@@ -226,12 +241,17 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
                 observed=self,
             )
             if "feature_names_in_" not in fitted:
-                vars(self).pop("feature_names_in_", None)
-            vars(self).update(fitted)
+                self.__dict__.pop("feature_names_in_", None)
+            self.__dict__.update(fitted)
         return self
 
     def _train(
-        self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any, observed: Any = None
+        self,
+        data: tuple[Any, ...],
+        data_val: tuple[Any, ...],
+        coef_init: Any,
+        intercept_init: Any,
+        observed: Any = None,
     ) -> dict[str, Any]:
         """Check everything, descend, return the fitted attributes; `observed`: what scikit-learn's callbacks are of."""
         alpha, l1_ratio = self._penalty()
@@ -366,7 +386,7 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
             name_bad_column(error, X)
             raise
 
-    def _hold_out(self, train: Rows) -> tuple[np.ndarray, np.ndarray]:
+    def _hold_out(self, train: Rows) -> tuple[Numbers, Numbers]:
         """Split off `validation_fraction` of the rows, as row numbers: `X` stays in one piece."""
         rows, rows_val = (np.sort(part) for part in self._split(train.y))
         if train.sample_weight is not None:
@@ -384,7 +404,7 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         return coef_init, intercept_init
 
-    def _most_epochs(self, y: np.ndarray) -> int:
+    def _most_epochs(self, y: Array) -> int:
         """Epochs at most: solver "auto" takes outputs that share no metric one after the other."""
         one_by_one = self._solver() == "auto" and self.loss not in ("squared_error", "log_loss")
         outputs = self._n_outputs() or (y.shape[1] if y.ndim == 2 else 1)
@@ -392,16 +412,16 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------------------------------------ predict
 
-    def _raw_scores(self, X: Any) -> np.ndarray:
+    def _raw_scores(self, X: ArrayLike) -> Scores:
         """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
         with _explained(self):
             return scores(*self._neurons(X), n_threads=self.n_threads)
 
-    def _answers(self, X: Any, of_scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def _answers(self, X: ArrayLike, of_scores: Callable[[Scores], Array]) -> Array:
         """One answer per row, made of its scores, without keeping those of all rows."""
         with _explained(self):
             X, coef, intercept = self._neurons(X)
-            answers = np.empty(0)
+            answers: Array = np.empty(0)
             for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
                 part = of_scores(z)
                 if rows.start == 0:
@@ -409,14 +429,14 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
                 answers[rows] = part
             return answers
 
-    def _neurons(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+    def _neurons(self, X: ArrayLike) -> tuple[Array, Doubles, Doubles | float]:
         """X, checked, and the fitted weights and biases; of one output as a vector and a number."""
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        coef, intercept = np.asarray(self.coef_), self.intercept_
+        checked: Array = self._check_X(X, reset=False)
+        coef, intercept = np.asarray(self.coef_), np.asarray(self.intercept_)
         if coef.ndim == 1 or coef.shape[0] == 1:
-            coef, intercept = coef.reshape(-1), float(np.asarray(intercept).reshape(-1)[0])
-        return X, coef, intercept
+            return checked, coef.reshape(-1), float(intercept.reshape(-1)[0])
+        return checked, coef, intercept
 
 
 @contextmanager
@@ -436,7 +456,7 @@ def _explained(estimator: DescentEstimator) -> Iterator[None]:
         ) from None
 
 
-def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray | None, most: int) -> Any:
+def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple[Any, ...], rows: Numbers | None, most: int) -> Any:
     """The fit as scikit-learn's callbacks see it; None if there are none, neither here nor on what calls `fit`."""
     if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
         return None
@@ -445,7 +465,7 @@ def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray
     return FitTasks(estimator, attributes_of, data, rows, most)
 
 
-def _one_callback(*callbacks: _Callback | None) -> _Callback | None:
+def _one_callback(*callbacks: Callback | None) -> Callback | None:
     """A callback that calls all that are not None, and passes on the first answer that is not "go on"."""
     called = [callback for callback in callbacks if callback is not None]
     if len(called) < 2:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gdfast._types import Doubles
 from gdfast.rows.arrays import as_weights, check_finite
 
 
@@ -16,7 +17,7 @@ class Shape(NamedTuple):
     d: int
     single: bool
 
-    def split(self, weights: np.ndarray) -> tuple[np.ndarray, Any]:
+    def split(self, weights: Doubles) -> tuple[Doubles, Any]:
         """Coef and intercept of one or, along the leading axes, many vectors of all weights."""
         lead, n_coef = weights.shape[:-1], self.k * self.d
         coef, intercept = weights[..., :n_coef].reshape(*lead, self.k, self.d), weights[..., n_coef:]
@@ -25,7 +26,7 @@ class Shape(NamedTuple):
         return coef[..., 0, :], intercept[..., 0] if lead else float(intercept[0])
 
 
-def read_model(coef: Any, intercept: Any, d: int) -> tuple[np.ndarray, np.ndarray, bool]:
+def read_model(coef: Any, intercept: Any, d: int) -> tuple[Doubles, Doubles, bool]:
     """Weights (k, d) and biases (k,) of doubles, and whether coef is that of one neuron, of shape (d,)."""
     weights = as_weights(coef, "coef")
     if weights.ndim not in (1, 2) or weights.shape[-1] != d or weights.shape[0] == 0:
@@ -36,7 +37,7 @@ def read_model(coef: Any, intercept: Any, d: int) -> tuple[np.ndarray, np.ndarra
     return weights, _biases(intercept, weights.shape[0], "intercept"), single
 
 
-def _biases(intercept: Any, k: int, name: str) -> np.ndarray:
+def _biases(intercept: Any, k: int, name: str) -> Doubles:
     biases = as_weights(intercept, name)
     if biases.ndim == 0 or biases.shape == (1,):
         biases = np.full(k, biases.reshape(-1)[0])
@@ -46,7 +47,7 @@ def _biases(intercept: Any, k: int, name: str) -> np.ndarray:
     return biases
 
 
-def read_start(coef_init: Any, intercept_init: Any, k: int, d: int, single: bool) -> tuple[np.ndarray, Shape]:
+def read_start(coef_init: Any, intercept_init: Any, k: int, d: int, single: bool) -> tuple[Doubles, Shape]:
     """The weights to start from, and the shape of the answer: that of coef_init, if given, else as `single` says."""
     start = np.zeros(k * d + k)
     if coef_init is not None:

@@ -43,6 +43,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from gdfast._result import DescentState
+from gdfast._types import Numbers
 
 __all__ = ["FitTasks"]
 
@@ -78,7 +79,7 @@ class FitTasks:
         estimator: Any,
         attributes_of: Callable[[Any], dict[str, Any]],
         data: tuple[Any, Any, Any],
-        rows: np.ndarray | None,
+        rows: Numbers | None,
         most: int,
     ) -> None:
         self._estimator = estimator
@@ -153,7 +154,7 @@ class FitTasks:
         return fitted
 
 
-def _what_is_told(data: tuple[Any, Any, Any], rows: np.ndarray | None) -> dict[str, Any]:
+def _what_is_told(data: tuple[Any, Any, Any], rows: Numbers | None) -> dict[str, Any]:
     """X, y and metadata for the hooks: all as given or, made when first asked for, the rows that are trained on."""
     X, y, sample_weight = data
     if rows is None:

@@ -88,7 +88,7 @@ def test_the_map_is_complete():
     named = set(re.findall(r"[\w.]+\.\w+", text))
     for stem, endings in re.findall(r"(\w+)((?:/?\.\w+)+)", text):
         named |= {stem + ending for ending in endings.split("/")}
-    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "benchmarks", "examples", "docs"]
+    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "tests/typing", "benchmarks", "examples", "docs"]
     kinds = {".c", ".h", ".inc", ".py", ".pyx", ".pxd", ".pyi", ".md", ".txt"}
     files = [path for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in kinds]
     assert len(files) > 80
