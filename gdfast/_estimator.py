@@ -158,7 +158,6 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
 
     # ---------------------------------------------------------------------------------------------------- fit
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self: _Self,
         X: ArrayLike,
@@ -228,22 +227,21 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
         >>> model.coef_.round(3), model.best_validation_loss_ < 1e-9
         (array([2.]), True)
         """
+        data, data_val = (X, y, sample_weight, offset), (X_val, y_val, sample_weight_val, offset_val)
         with _only_fit_of(self):
-            # The draft takes the parameters as they are now and what the checks record, so that up to the
-            # last line a failure, or a prediction from another thread, finds the previous fit untouched.
-            draft = self.__class__.__new__(self.__class__)
-            draft.__dict__.update(vars(self))
-            fitted = draft._train(
-                (X, y, sample_weight, offset),
-                (X_val, y_val, sample_weight_val, offset_val),
-                coef_init,
-                intercept_init,
-                observed=self,
-            )
-            if "feature_names_in_" not in fitted:
-                self.__dict__.pop("feature_names_in_", None)
-            self.__dict__.update(fitted)
+            self._fit(data, data_val, coef_init, intercept_init)
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)  # inside: at its end it tears down callbacks, whoever set them up
+    def _fit(self, data: tuple[Any, ...], data_val: tuple[Any, ...], coef_init: Any, intercept_init: Any) -> None:
+        # The draft takes the parameters as they are now and what the checks record, so that up to the
+        # last line a failure, or a prediction from another thread, finds the previous fit untouched.
+        draft = self.__class__.__new__(self.__class__)
+        draft.__dict__.update(vars(self))
+        fitted = draft._train(data, data_val, coef_init, intercept_init, observed=self)
+        if "feature_names_in_" not in fitted:
+            self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(fitted)
 
     def _train(
         self,

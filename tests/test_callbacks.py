@@ -483,12 +483,14 @@ def test_estimators_with_callbacks_can_be_pickled(Estimator):
 
 
 @both
-def test_a_hook_that_fits_the_same_estimator_is_refused(Estimator):
+def test_a_refused_second_fit_does_not_disturb_the_first(Estimator):
     X, y = data()
 
     class Again(Bare):
         def on_fit_task_end(self, estimator, context):
-            estimator.fit(X, y)
+            with pytest.raises(RuntimeError, match="estimator is being fitted"):
+                estimator.fit(X, y)
 
-    with pytest.raises(RuntimeError, match="estimator is being fitted"):
-        few_epochs(Estimator).set_callbacks(Again()).fit(X, y)
+    recorder = Recorder()
+    few_epochs(Estimator).set_callbacks(Again(), recorder).fit(X, y)
+    assert recorder.hooks() == ["setup", "begin", *["begin", "end"] * 4, "end", "teardown"]
