@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # What the extension is made of: a change in any of them rebuilds it.
-ENGINE = setup.py pyproject.toml gdfast/_core.pyx gdfast/_core.pxd $(wildcard src/*.c src/*.h src/*.inc)
+ENGINE = setup.py pyproject.toml gdfast/_core.pyx gdfast/_core.pxd gdfast/_exports.pxi $(wildcard src/*.c src/*.h src/*.inc)
 
 WARNINGS = -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvla -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
 # Two that cppcheck cannot follow: a chunk has at least one block; entries of a[] are written before they are read.
@@ -43,7 +43,7 @@ benchmark: $(VENV)/developers
 
 lint: $(VENV)/developers
 	$(BIN)/ruff check .
-	PATH="$(abspath $(BIN)):$$PATH" cython-lint gdfast/_core.pyx gdfast/_core.pxd
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint gdfast examples
 	$(BIN)/mypy gdfast tests/typing/sample.py
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist gdfast._core
 	for file in src/*.c; do $(CC) -std=c11 -D_GNU_SOURCE -O1 $(WARNINGS) -Werror -c $$file -o /dev/null || exit 1; done

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from typing import Any
 
 import numpy as np
 
 from gdfast.reference import MARGIN_LOSSES, loss
 
-__all__ = ["logistic_problem", "objective"]
+__all__ = ["DATA", "logistic_problem", "objective"]
+
+# Public sets, if somebody has put them beside the project.
+DATA = pathlib.Path(os.environ.get("GDFAST_DATA", pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
 def logistic_problem(n: int, d: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

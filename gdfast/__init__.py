@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from gdfast.exceptions import DivergenceError, ModelFileError
+from gdfast.exceptions import DivergenceError, ModelFileError, ModelVersionWarning
 from gdfast.functional import DescentResult, error_and_gradient, gradient_descent, scores
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "GDClassifier",
     "GDRegressor",
     "ModelFileError",
+    "ModelVersionWarning",
     "error_and_gradient",
     "get_include",
     "gradient_descent",

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gdfast.rows.sparse import SparseRows
+
 _Array = npt.NDArray[Any]
 _Doubles = npt.NDArray[np.float64]
 
@@ -22,7 +24,7 @@ def available_isas() -> tuple[str, ...]: ...
 def isa() -> str: ...
 
 class Problem:
-    X: _Array
+    X: _Array | SparseRows
     y: _Array
     weight: _Array | None
     offset: _Array | None
@@ -31,7 +33,7 @@ class Problem:
     k: int
     def __init__(
         self,
-        X: _Array,
+        X: _Array | SparseRows,
         y: _Array,
         *,
         loss: str,
@@ -46,7 +48,10 @@ class Problem:
         l1: float = 0.0,
         fit_intercept: bool = True,
         smoothing: float = 0.0,
+        weight_mean: float = 0.0,
         double_lanes: bool = False,
+        lower: _Doubles | None = None,
+        upper: _Doubles | None = None,
     ) -> None: ...
 
 def error_and_gradient(
@@ -57,7 +62,7 @@ def find_not_finite(X: _Array, rows: npt.ArrayLike | None = None) -> tuple[int, 
 def descend(
     problem: Problem,
     validation: Problem | None,
-    weights: _Doubles,
+    start: _Doubles | dict[str, Any],
     *,
     solver: str,
     learning_rate: str,

@@ -11,7 +11,10 @@ import os
 
 import numpy as np
 
+include "_exports.pxi"
+
 cnp.import_array()
+import_gdfast()
 
 SOLVERS = ("auto", "gd", "sgd", "adagrad", "rmsprop", "adam")  # gd_solver, in order
 SCHEDULES = ("auto", "constant", "invscaling", "optimal", "adaptive")  # gd_schedule, in order
@@ -71,6 +74,34 @@ cdef int describe(cnp.ndarray a, gd_matrix *m) except -1:
     return 0
 
 
+cdef int describe_rows(X, gd_matrix *m) except -1:
+    """Fill in m from a 2-d array, or from sparse rows: data, indices and indptr, contiguous and aligned."""
+    if isinstance(X, np.ndarray):
+        return describe(X, m)
+    describe(X.data, m)
+    m.n_rows, m.n_cols = X.shape
+    m.n_stored = X.data.shape[0]
+    m.indices, m.indptr = cnp.PyArray_DATA(X.indices), cnp.PyArray_DATA(X.indptr)
+    m.wide = X.indptr.dtype == np.int64
+    if X.indptr.shape[0] != m.n_rows + 1 or X.indices.shape[0] != m.n_stored or X.indices.dtype != X.indptr.dtype:
+        raise ValueError("data, indices and indptr must fit together")
+    return 0
+
+
+def broken_row(X):
+    """(row, what is wrong) of the first of the sparse rows that does not hold what it says, or None."""
+    starts, ends = X.indptr[: X.shape[0]], X.indptr[1:]
+    wrong = (starts < 0) | (ends < starts) | (ends > X.data.shape[0])
+    if wrong.any():
+        row = int(wrong.argmax())
+        return row, f"has entries {starts[row]} to {ends[row]} of {X.data.shape[0]}"
+    wrong = (X.indices < 0) | (X.indices >= X.shape[1])
+    at = np.flatnonzero(wrong[starts[0] : ends[X.shape[0] - 1]]) + starts[0]
+    if not at.size:
+        return None
+    return int(np.searchsorted(X.indptr, at[0], side="right")) - 1, f"has column {X.indices[at[0]]} of {X.shape[1]}"
+
+
 cdef int poll_signals(void *context) noexcept nogil:
     """gd_hooks.poll: let Python see Ctrl-C; an exception stays pending until the call has ended."""
     with gil:
@@ -84,16 +115,16 @@ cdef class Problem:
     rows: int64 (n,) row numbers, or None for all rows.
     """
     cdef gd_problem c
-    cdef readonly object X, y, weight, offset, rows
+    cdef readonly object X, y, weight, offset, rows, lower, upper
     cdef readonly int64_t d, k
 
     def __init__(self, X, y, *, str loss, int64_t n_outputs=1, weight=None, offset=None, rows=None, bint codes=False,
                  bint softmax=False, double param=0.0, double l2=0.0, double l1=0.0, bint fit_intercept=True,
-                 double smoothing=0.0, bint double_lanes=False):
+                 double smoothing=0.0, double weight_mean=0.0, bint double_lanes=False, lower=None, upper=None):
         cdef int64_t m = X.shape[0]
         memset(&self.c, 0, sizeof(self.c))
         self.X, self.y, self.weight, self.offset = X, y, weight, offset
-        describe(X, &self.c.X)
+        describe_rows(X, &self.c.X)
         describe(y, &self.c.y)
         if y.shape[0] != m or (codes and y.ndim != 1) or (not codes and self.c.y.n_cols != n_outputs):
             raise ValueError(f"y must be of shape ({m},) or ({m}, {n_outputs}), got {y.shape}")
@@ -116,10 +147,23 @@ cdef class Problem:
         self.c.first_code = 0 if n_outputs > 1 else 1
         self.c.softmax, self.c.fit_intercept, self.c.loss_param = softmax, fit_intercept, param
         self.c.l2, self.c.l1, self.c.smoothing, self.c.double_lanes = l2, l1, smoothing, double_lanes
+        self.c.weight_mean = weight_mean
         self.d, self.k = X.shape[1], n_outputs
+        self.lower, self.upper = lower, upper
+        self.c.lower = self._bounds(lower, "lower")
+        self.c.upper = self._bounds(upper, "upper")
+
+    cdef const double *_bounds(self, values, str name) except? NULL:
+        cdef const double[:, ::1] view
+        if values is None:
+            return NULL
+        view = values
+        if view.shape[0] != self.k or view.shape[1] != self.d:
+            raise ValueError(f"{name} must be of shape ({self.k}, {self.d}), got {values.shape}")
+        return &view[0, 0]
 
 
-cdef int raise_status(gd_status status) except -1:
+cdef int raise_status(gd_status status, Problem problem=None, Problem validation=None) except -1:
     """Turn a status into its exception; one that a hook left pending comes out unchanged."""
     if PyErr_Occurred() != NULL:
         return -1
@@ -127,6 +171,12 @@ cdef int raise_status(gd_status status) except -1:
         return 0
     if status == GD_NO_MEMORY:
         raise MemoryError("not enough memory for the work space of the pass")
+    if status == GD_BAD_ROWS:
+        for name, given in (("X", problem), ("X_val", validation)):
+            found = None if given is None or isinstance(given.X, np.ndarray) else broken_row(given.X)
+            if found is not None:
+                raise ValueError(f"{name} must be a sound CSR matrix, got an invalid sparse structure: row {found[0]} {found[1]}")
+        raise ValueError("X must stay as it is during the call, got a sparse structure that was invalid for a while")
     raise ValueError(f"problem must be consistent, got status {<int>status}")
 
 
@@ -151,7 +201,7 @@ def error_and_gradient(Problem problem, const double[:, ::1] coef, const double[
     with nogil:
         status = gd_error_and_gradient(&problem.c, &coef[0, 0], &intercept[0], n_threads, &hooks, &error, &gc[0, 0],
                                        &gi[0])
-    raise_status(status)
+    raise_status(status, problem)
     return error, grad_coef, grad_intercept
 
 
@@ -167,7 +217,7 @@ def scores(Problem problem, const double[:, ::1] coef, const double[::1] interce
         raise ValueError("out must be a C-contiguous float array of the size of the scores")
     with nogil:
         status = gd_scores(&problem.c, &coef[0, 0], &intercept[0], n_threads, &hooks, data, is_float)
-    raise_status(status)
+    raise_status(status, problem)
 
 
 def find_not_finite(X, rows=None):
@@ -189,6 +239,15 @@ def find_not_finite(X, rows=None):
     return (int(rows[row]) if rows is not None else row), col
 
 
+cdef copy_out(const double *values, int64_t size):
+    if values == NULL:
+        return None
+    out = np.empty(size)
+    cdef double[::1] view = out
+    memcpy(&view[0], values, size * sizeof(double))
+    return out
+
+
 cdef class _Hook:
     """Carries the Python callable into the engine and its exception out again."""
     cdef object function, error
@@ -198,11 +257,8 @@ cdef class _Hook:
         self.function, self.size = function, size
 
     cdef int call(self, const gd_epoch *epoch) noexcept:
-        cdef double[::1] view
         try:
-            weights = np.empty(self.size)
-            view = weights
-            memcpy(&view[0], epoch.weights, self.size * sizeof(double))
+            weights = copy_out(epoch.weights, self.size)
             return bool(self.function(epoch.epoch, epoch.t, epoch.error, epoch.validation_error, epoch.gradient_norm,
                                       epoch.eta, weights))
         except BaseException as error:  # any: it travels through C and is raised again by descend
@@ -223,11 +279,44 @@ cdef curve_array(const gd_curve *curve):
     return out
 
 
-def descend(Problem problem, Problem validation, weights, *, str solver, str learning_rate, double eta0, double power_t,
+_STATE_ARRAYS = ("weights", "velocity", "square", "mean")  # of gd_state
+
+
+cdef double *state_array(gd_state *state, int i) noexcept:
+    if i < 2:
+        return state.velocity if i else state.weights
+    return state.mean if i == 3 else state.square
+
+
+cdef int load_state(gd_state *state, resume) except -1:
+    """Fill in what gd_state_init has allocated from what `state_of` made."""
+    cdef const double[::1] values
+    for i, name in enumerate(_STATE_ARRAYS):
+        given = resume[name]
+        if (given is not None) != (state_array(state, i) != NULL):
+            raise ValueError(f"state.{name} must be {'absent' if given is not None else 'present'} for this rule")
+        if given is None:
+            continue
+        values = given
+        if values.shape[0] != state.size:
+            raise ValueError(f"state.{name} must be of size {state.size}, got {values.shape[0]}")
+        memcpy(state_array(state, i), &values[0], state.size * sizeof(double))
+    state.t, state.epoch, state.eta = resume["t"], resume["epoch"], resume["eta"]
+    return 0
+
+
+cdef state_of(gd_state *state):
+    arrays = {name: copy_out(state_array(state, i), state.size) for i, name in enumerate(_STATE_ARRAYS)}
+    return {**arrays, "t": state.t, "epoch": state.epoch, "eta": state.eta}
+
+
+def descend(Problem problem, Problem validation, start, *, str solver, str learning_rate, double eta0, double power_t,
             double momentum, bint nesterov, double beta_1, double beta_2, int64_t batch_size, bint shuffle,
             uint64_t seed, int64_t max_iter, double tol, int64_t n_iter_no_change, int64_t average, int n_threads,
             int keep_path, callback=None):
-    """Run gd_descend from `weights` (k*d coef, then k intercepts). Returns (status name, weights, report dict).
+    """Run gd_descend from `start`: weights (k*d coef, then k intercepts), or the dict report["state"] of an earlier call.
+
+    Returns (status name, weights, report dict).
 
     Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, t, error, validation_error,
     gradient_norm, eta, weights) returns true to stop.
@@ -237,14 +326,11 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
     cdef gd_report report
     cdef gd_hooks hooks = make_hooks()
     cdef gd_problem *held_out = &validation.c if validation is not None else NULL
-    cdef const double[::1] start = weights
-    cdef double[::1] end
+    cdef const double[::1] weights
     cdef int64_t size = problem.k * problem.d + problem.k
     cdef _Hook hook = _Hook(callback, size)
     cdef gd_epoch_hook on_epoch = NULL
     cdef gd_status status
-    if start.shape[0] != size:
-        raise ValueError(f"weights must be of size {size}, got {start.shape[0]}")
     if validation is not None and (validation.d != problem.d or validation.k != problem.k):
         raise ValueError("validation must have the features and outputs of the problem")
     settings.solver, settings.schedule = SOLVERS.index(solver), SCHEDULES.index(learning_rate)
@@ -256,19 +342,23 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
     if callback is not None:
         on_epoch = epoch_hook
     raise_status(gd_state_init(&state, &settings, size))
-    memcpy(state.weights, &start[0], size * sizeof(double))
     try:
+        if isinstance(start, dict):
+            load_state(&state, start)
+        else:
+            weights = start
+            if weights.shape[0] != size:
+                raise ValueError(f"weights must be of size {size}, got {weights.shape[0]}")
+            memcpy(state.weights, &weights[0], size * sizeof(double))
         with nogil:
             status = gd_descend(&problem.c, held_out, &settings, &hooks, on_epoch, &state, &report)
         try:
             if hook.error is not None:
                 raise hook.error
             if status not in (GD_NOT_FINITE, GD_DIVERGED):
-                raise_status(status)
-            fitted = np.empty(size)
-            end = fitted
-            memcpy(&end[0], state.weights, size * sizeof(double))
+                raise_status(status, problem, validation)
             out = {
+                "state": state_of(&state),
                 "loss_curve": curve_array(&report.loss), "validation_curve": curve_array(&report.validation),
                 "gradient_norm_curve": curve_array(&report.gradient_norm), "eta": curve_array(&report.eta),
                 "path": curve_array(&report.path).reshape(-1, size), "error": report.error,
@@ -279,7 +369,7 @@ def descend(Problem problem, Problem validation, weights, *, str solver, str lea
                 "missing_threads": report.missing_threads,
             }
             name = {GD_OK: "ok", GD_NOT_FINITE: "not_finite", GD_DIVERGED: "diverged"}[status]
-            return name, fitted, out
+            return name, copy_out(state.answer, size), out
         finally:
             gd_report_free(&report)
     finally:

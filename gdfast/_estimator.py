@@ -6,10 +6,10 @@ one call of `gradient_descent`, and its result published, all attributes at once
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, get_args
 
@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from gdfast._around_fit import fit_tasks, one_callback, only_fit_of
 from gdfast._checks import (
     BOOLEAN,
     COUNT,
@@ -33,9 +34,11 @@ from gdfast._checks import (
 )
 from gdfast._progress import progress
 from gdfast._sklearn import CallbackSupportMixin, _fit_context
+from gdfast._sparse_coef import SparseCoef, dense
 from gdfast._targets import read_weights
-from gdfast._types import Array, Callback, Doubles, LearningRate, Numbers, Penalty, Scores, Solver
-from gdfast.functional import gradient_descent, scores, scores_in_blocks
+from gdfast._types import Array, Doubles, LearningRate, Matrix, Numbers, Penalty, ReadRows, Scores, Solver
+from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
+from gdfast.portable import Portable
 from gdfast.rows.arrays import refuse_masked
 
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
@@ -46,35 +49,17 @@ _Self = TypeVar("_Self", bound="DescentEstimator")
 class Rows(NamedTuple):
     """One set of samples, as `gradient_descent` takes it; the offset it checks itself."""
 
-    X: Array
+    X: Any  # an array or a sparse matrix
     y: Array
     sample_weight: Array | None
     offset: Any
 
 
-# The fits under way, by process (a fork must not inherit them) and estimator: a second fit of the same
-# estimator, from its own callback or from another thread, is refused instead of mixing two states.
-_fits_under_way: dict[tuple[int, int], object] = {}
-
-
-@contextmanager
-def _only_fit_of(estimator: object) -> Iterator[None]:
-    key, ticket = (os.getpid(), id(estimator)), object()
-    if _fits_under_way.setdefault(key, ticket) is not ticket:
-        raise RuntimeError(
-            "estimator is being fitted: fit was called again from its own callback or from another thread"
-        )
-    try:
-        yield
-    finally:
-        del _fits_under_way[key]
-
-
-class DescentEstimator(CallbackSupportMixin, BaseEstimator):
+class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator):
     """Base of the estimators: everything that does not depend on what the target is."""
 
-    coef_: Doubles
-    intercept_: Doubles
+    coef_: Scores
+    intercept_: Scores
     n_iter_: int
     t_: float
     loss_: float
@@ -86,7 +71,7 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
 
     if TYPE_CHECKING:  # what scikit-learn's bases do, which have no types
 
-        def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float: ...
+        def score(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float: ...
 
         def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 
@@ -112,6 +97,8 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
         "n_iter_no_change": [COUNT],
         "warm_start": BOOLEAN,
         "average": [*BOOLEAN, COUNT],
+        "positive": BOOLEAN,
+        "bounds": [tuple, list, None],
         "batch_size": [COUNT, None],
         "momentum": [DECAY],
         "nesterovs_momentum": BOOLEAN,
@@ -160,13 +147,13 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
 
     def fit(
         self: _Self,
-        X: ArrayLike,
+        X: Matrix,
         y: ArrayLike,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
-        X_val: ArrayLike | None = None,
+        X_val: Matrix | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         offset: ArrayLike | None = None,
@@ -228,17 +215,26 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
         (array([2.]), True)
         """
         data, data_val = (X, y, sample_weight, offset), (X_val, y_val, sample_weight_val, offset_val)
-        with _only_fit_of(self):
+        with only_fit_of(self):
             self._fit(data, data_val, coef_init, intercept_init)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)  # inside: at its end it tears down callbacks, whoever set them up
     def _fit(self, data: tuple[Any, ...], data_val: tuple[Any, ...], coef_init: Any, intercept_init: Any) -> None:
+        self._publish(lambda draft: draft._train(data, data_val, coef_init, intercept_init, observed=self))
+
+    def _replace_fit(self, train: Callable[[Any], dict[str, Any]]) -> None:
+        """Do as `_publish`, unless the estimator is being fitted already."""
+        with only_fit_of(self):
+            self._publish(train)
+
+    def _publish(self, train: Callable[[Any], dict[str, Any]]) -> None:
+        """Publish the fitted attributes that `train` makes, all at once and only if nothing failed."""
         # The draft takes the parameters as they are now and what the checks record, so that up to the
         # last line a failure, or a prediction from another thread, finds the previous fit untouched.
         draft = self.__class__.__new__(self.__class__)
-        draft.__dict__.update(vars(self))
-        fitted = draft._train(data, data_val, coef_init, intercept_init, observed=self)
+        draft.__dict__.update(self.__dict__)
+        fitted = train(draft)
         if "feature_names_in_" not in fitted:
             self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(fitted)
@@ -252,7 +248,7 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
         observed: Any = None,
     ) -> dict[str, Any]:
         """Check everything, descend, return the fitted attributes; `observed`: what scikit-learn's callbacks are of."""
-        alpha, l1_ratio = self._penalty()
+        penalty = self._penalty()
         train = self._training_rows(*data)
         val = self._validation_rows(*data_val)
         rows = rows_val = None
@@ -260,14 +256,37 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
             rows, rows_val = self._hold_out(train)
         coef_init, intercept_init = self._start(coef_init, intercept_init)
         most = self._most_epochs(train.y)
-        tasks = _fit_tasks(observed, self._fitted_attributes, data[:3], rows, most)
-        with progress(self.verbose, type(self).__name__, most) as shown, _explained(self):
-            result = gradient_descent(
+        tasks = fit_tasks(observed, partial(self._fitted_attributes, train=train), data[:3], rows, most)
+        with progress(self.verbose, type(self).__name__, most) as shown:
+            result = self._descend(
+                train,
+                penalty,
+                coef_init=coef_init,
+                intercept_init=intercept_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                X_val=None if val is None else val.X,
+                y_val=None if val is None else val.y,
+                sample_weight_val=None if val is None else val.sample_weight,
+                offset_val=None if val is None else val.offset,
+                callback=one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
+                rows=rows,
+                rows_val=rows_val,
+            )
+            shown.end(result)
+        fitted = {**self._fitted_attributes(result, train), "_standing": self._standing_after(result, train)}
+        if tasks is not None:
+            tasks.finish(fitted)
+        return fitted
+
+    def _descend(self, train: Rows, penalty: tuple[float, float], **more: Any) -> DescentResult:
+        """One descent on the rows by the parameters of the estimator."""
+        alpha, l1_ratio = penalty
+        with _explained(self):
+            return gradient_descent(
                 train.X,
                 train.y,
                 loss=self.loss,
-                coef_init=coef_init,
-                intercept_init=intercept_init,
                 alpha=alpha,
                 l1_ratio=l1_ratio,
                 solver=self._solver(),
@@ -281,33 +300,24 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
                 batch_size=self.batch_size,
                 shuffle=self.shuffle,
                 average=self.average,
-                max_iter=self.max_iter,
-                tol=self.tol,
                 n_iter_no_change=self.n_iter_no_change,
                 fit_intercept=self.fit_intercept,
-                X_val=None if val is None else val.X,
-                y_val=None if val is None else val.y,
                 sample_weight=train.sample_weight,
-                sample_weight_val=None if val is None else val.sample_weight,
                 offset=train.offset,
-                offset_val=None if val is None else val.offset,
                 epsilon=self.epsilon,
                 quantile=getattr(self, "quantile", 0.5),
+                bounds=self._bounds(),
                 n_outputs=self._n_outputs(),
                 random_state=self.random_state,
                 n_threads=self.n_threads,
-                callback=_one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
-                rows=rows,
-                rows_val=rows_val,
+                **more,
             )
-            shown.end(result)
-        fitted = self._fitted_attributes(result)
-        if tasks is not None:
-            tasks.finish(fitted)
-        return fitted
 
-    def _fitted_attributes(self, result: Any) -> dict[str, Any]:
+    def _fitted_attributes(self, result: DescentResult, train: Rows) -> dict[str, Any]:
         curve = result.validation_curve
+        published = self._published(result.coef, result.intercept)
+        if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
+            published["coef_"], published["intercept_"] = _as_float32(published["coef_"], published["intercept_"])
         fitted = {
             "n_features_in_": self.n_features_in_,
             "n_iter_": result.n_iter,
@@ -316,7 +326,7 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
             "loss_curve_": result.loss_curve,
             "validation_curve_": curve,
             "best_validation_loss_": None if curve is None else float(np.min(curve)),
-            **self._published(result.coef, result.intercept),
+            **published,
         }
         if "feature_names_in_" in vars(self):
             fitted["feature_names_in_"] = self.feature_names_in_
@@ -342,10 +352,18 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
             )
         return alpha, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty, 0.0)
 
-    def _training_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows:
-        X, y = self._check_X(X, y, reset=True, **self._checks_of_y())
-        y = self._learn_target(y)
-        sample_weight = read_weights(sample_weight, len(X))
+    def _bounds(self) -> Any:
+        """What the weights must lie between."""
+        if self.positive and self.bounds is not None:
+            raise ValueError("bounds must be None where positive is True")
+        return (0.0, None) if self.positive else self.bounds
+
+    def _training_rows(
+        self, X: Any, y: Any, sample_weight: Any, offset: Any, *, reset: bool = True, learn: Any = None
+    ) -> Rows:
+        X, y = self._check_X(X, y, reset=reset, **self._checks_of_y())
+        y = self._learn_target(y) if learn is None else learn(y)
+        sample_weight = read_weights(sample_weight, X.shape[0])
         return Rows(X, y, self._weigh(y, sample_weight, learn=True), offset)
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows | None:
@@ -364,7 +382,7 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
         except ValueError as error:  # scikit-learn's checks know y_val by another name
             error.args = (str(error).replace("Input y ", "Input y_val "),)
             raise
-        sample_weight = read_weights(sample_weight, len(X), "sample_weight_val")
+        sample_weight = read_weights(sample_weight, X.shape[0], "sample_weight_val")
         return Rows(X, y, self._weigh(y, sample_weight, learn=False), offset)
 
     def _check_X(self, X: Any, y: Any = _NO_TARGET, *, reset: bool, **checks_of_y: bool) -> Any:
@@ -376,7 +394,9 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
         refuse_masked(y, "y")
         try:
             with located(y, "y"):
-                checked = validate_data(self, X, y, reset=reset, ensure_all_finite=False, **checks_of_y)
+                checked = validate_data(
+                    self, X, y, reset=reset, accept_sparse="csr", ensure_all_finite=False, **checks_of_y
+                )
             if y is _NO_TARGET:
                 return check_dtype(checked, X)
             return check_dtype(checked[0], X), checked[1]
@@ -398,7 +418,7 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
     def _start(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
         """Weights to start from: those given, else the last ones if `warm_start`, else None."""
         if self.warm_start and "coef_" in vars(self):
-            coef_init = self.coef_ if coef_init is None else coef_init
+            coef_init = dense(self.coef_) if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         return coef_init, intercept_init
 
@@ -408,14 +428,19 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
         outputs = self._n_outputs() or (y.shape[1] if y.ndim == 2 else 1)
         return int(self.max_iter) * (outputs if one_by_one else 1)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     # ------------------------------------------------------------------------------------------------ predict
 
-    def _raw_scores(self, X: ArrayLike) -> Scores:
+    def _raw_scores(self, X: Matrix) -> Scores:
         """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
         with _explained(self):
             return scores(*self._neurons(X), n_threads=self.n_threads)
 
-    def _answers(self, X: ArrayLike, of_scores: Callable[[Scores], Array]) -> Array:
+    def _answers(self, X: Matrix, of_scores: Callable[[Scores], Array]) -> Array:
         """One answer per row, made of its scores, without keeping those of all rows."""
         with _explained(self):
             X, coef, intercept = self._neurons(X)
@@ -423,18 +448,25 @@ class DescentEstimator(CallbackSupportMixin, BaseEstimator):
             for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
                 part = of_scores(z)
                 if rows.start == 0:
-                    answers = np.empty(len(X), dtype=part.dtype)
+                    answers = np.empty(X.shape[0], dtype=part.dtype)
                 answers[rows] = part
             return answers
 
-    def _neurons(self, X: ArrayLike) -> tuple[Array, Doubles, Doubles | float]:
+    def _neurons(self, X: Matrix) -> tuple[ReadRows, Array, Array | float]:
         """X, checked, and the fitted weights and biases; of one output as a vector and a number."""
         check_is_fitted(self)
-        checked: Array = self._check_X(X, reset=False)
-        coef, intercept = np.asarray(self.coef_), np.asarray(self.intercept_)
+        checked: ReadRows = self._check_X(X, reset=False)
+        coef, intercept = dense(self.coef_), np.asarray(self.intercept_)
         if coef.ndim == 1 or coef.shape[0] == 1:
             return checked, coef.reshape(-1), float(intercept.reshape(-1)[0])
         return checked, coef, intercept
+
+
+def _as_float32(*arrays: Array) -> list[Array]:
+    """The arrays in single precision, or as they are if one of them has a number too large for that."""
+    with np.errstate(over="ignore"):
+        narrow = [array.astype(np.float32) for array in arrays]
+    return narrow if all(np.isfinite(array).all() for array in narrow) else list(arrays)
 
 
 @contextmanager
@@ -452,25 +484,3 @@ def _explained(estimator: DescentEstimator) -> Iterator[None]:
             f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
             " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
         ) from None
-
-
-def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple[Any, ...], rows: Numbers | None, most: int) -> Any:
-    """The fit as scikit-learn's callbacks see it; None if there are none, neither here nor on what calls `fit`."""
-    if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
-        return None
-    from gdfast.callbacks import FitTasks
-
-    return FitTasks(estimator, attributes_of, data, rows, most)
-
-
-def _one_callback(*callbacks: Callback | None) -> Callback | None:
-    """A callback that calls all that are not None, and passes on the first answer that is not "go on"."""
-    called = [callback for callback in callbacks if callback is not None]
-    if len(called) < 2:
-        return called[0] if called else None
-
-    def call_all(state: Any) -> Any:
-        answers = [callback(state) for callback in called]
-        return next((answer for answer in answers if answer is not None and answer is not False), None)
-
-    return call_all

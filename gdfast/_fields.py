@@ -106,6 +106,19 @@ class Fields:
             raise FieldError(f"field {self.path(key)} is missing")
         return self._left.pop(key)
 
+    def has(self, key: str) -> bool:
+        return key in self._left
+
+    def is_null(self, key: str) -> bool:
+        """Whether the field is null: then it is taken."""
+        if self._left.get(key, self) is not None:
+            return False
+        return self._left.pop(key) is None
+
+    def null(self, key: str) -> None:
+        if not self.is_null(key):
+            self.refuse(key, "null", self.take(key))
+
     def end(self) -> None:
         for key in self._left:
             raise FieldError(f"unknown field {short(self.path(key))}")
@@ -142,6 +155,9 @@ class Fields:
             self.refuse(key, "a finite number", value)
         return float(value)
 
+    def number_or_none(self, key: str) -> float | None:
+        return None if self.is_null(key) else self.number(key)
+
     def list(self, key: str, *, most: int, rule: str, valid: Callable[[Any], bool]) -> _Values:
         values = self.take(key)
         if not isinstance(values, list) or len(values) > most:
@@ -154,12 +170,18 @@ class Fields:
     def object(self, key: str) -> Fields:
         return Fields(self.take(key), self.path(key))
 
-    def array(self, key: str, shapes: Sequence[tuple[int, ...]]) -> Array:
-        """An array of one of the expected shapes, decoded only if the text is as long as that needs."""
+    def array_or_none(self, key: str, shapes: Sequence[tuple[int, ...]] | None = None) -> Array | None:
+        return None if self.is_null(key) else self.array(key, shapes)
+
+    def array(self, key: str, shapes: Sequence[tuple[int, ...]] | None = None) -> Array:
+        """An array of one of the shapes (None: any vector), decoded only if the text is as long as that needs."""
         fields = self.object(key)
         dtype = np.dtype(fields.text("dtype", among=("<f4", "<f8")))
         shape = fields.list("shape", most=2, rule="a size", valid=lambda n: type(n) is int)
-        if tuple(shape) not in shapes:
+        if shapes is None:
+            if len(shape) != 1 or shape[0] < 0:
+                fields.refuse("shape", "one size", shape)
+        elif tuple(shape) not in shapes:
             fields.refuse("shape", " or ".join(str(list(shape)) for shape in shapes), shape)
         text = fields.text("base64")
         size = math.prod(shape) * dtype.itemsize

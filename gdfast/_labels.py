@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import compute_class_weight
+from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from gdfast._messages import short
 from gdfast._types import Array
 
 
@@ -37,12 +38,30 @@ def encode_labels(y: Array) -> tuple[Array, Array]:
     return classes, code_of[distance]
 
 
+def codes_of(y: Array, classes: Array, name: str) -> Array:
+    """Per sample, the number of its label in `classes`, compared as it is: 1.5 is not the label 1, nor "ab" the "a"."""
+    y = column_or_1d(y, warn=True)
+    kinds = "".join("n" if values.dtype.kind in "biuf" else values.dtype.kind for values in (y, classes))
+    if kinds in ("nn", "UU"):
+        codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        known = classes[codes] == y
+    else:
+        numbers = {label: number for number, label in enumerate(classes.tolist())}
+        codes = np.fromiter((numbers.get(label, -1) for label in y.tolist()), dtype=np.int64, count=len(y))
+        known = codes >= 0
+    if not known.all():
+        row = int(known.argmin())
+        label = short(y[row : row + 1].tolist()[0])
+        raise ValueError(f"{name} must hold labels of classes_, {short(classes.tolist())}, got {label} at row {row}")
+    return codes.astype(_smallest_type(len(classes)))
+
+
 def _as_integers(y: Array) -> Array | None:
     """`y` as integers if that is what its values are, and their range is small; else None."""
     if y.dtype.kind == "b":
         return y.view(np.uint8)
     if y.dtype.kind == "f":
-        whole = np.abs(y).max() < 2**53 and (y == np.floor(y)).all()
+        whole = float(np.abs(y).max()) < 2**53 and (y == np.floor(y)).all()
         y = y.astype(np.int64) if whole else y
     if y.dtype.kind not in "iu":
         return None

@@ -10,7 +10,8 @@ import numpy as np
 
 from gdfast._messages import short, warn
 from gdfast._model import Shape
-from gdfast._types import Array, Doubles, Numbers
+from gdfast._types import Doubles, Numbers
+from gdfast.rows.sparse import SparseRows
 
 
 class DescentState(NamedTuple):
@@ -51,6 +52,43 @@ class DescentPath(NamedTuple):
 
 
 @dataclass(frozen=True)
+class RuleState:
+    """Where a rule stands: all that its next update depends on, settings and data aside.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (k d + k,)
+        Weights (k, d), then biases (k,), before any averaging.
+    velocity, square, mean : ndarray of shape (k d + k,) or None
+        Momentum or Adam's first moment; second moment of the rules that have one; averaged weights.
+    t : int
+        Updates done.
+    epoch : int
+        Epochs done: the order of the rows of the next one depends on it.
+    eta : float
+        Learning rate in force, from which the schedules "auto" and "adaptive" go on.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> X, y, rule = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], dict(solver="adam", random_state=0, tol=None)
+    >>> once = gdfast.gradient_descent(X, y, max_iter=7, **rule)
+    >>> half = gdfast.gradient_descent(X, y, max_iter=3, **rule)
+    >>> rest = gdfast.gradient_descent(X, y, max_iter=4, state=half.state, **rule)
+    >>> bool(rest.coef == once.coef), rest.t
+    (True, 7)
+    """
+
+    weights: np.ndarray
+    velocity: np.ndarray | None
+    square: np.ndarray | None
+    mean: np.ndarray | None
+    t: int
+    epoch: int
+    eta: float
+
+
+@dataclass(frozen=True)
 class DescentResult:
     """What a descent came to.
 
@@ -85,6 +123,8 @@ class DescentResult:
         Full reads of X that the descent took.
     suboptimality : float
         Estimate of (E - E*) / |E*| at the end; NaN where the solver has none.
+    state : RuleState
+        Where the rule stands, to go on from.
 
     Examples
     --------
@@ -108,6 +148,7 @@ class DescentResult:
     t: int
     n_passes: int
     suboptimality: float
+    state: RuleState
 
 
 def epoch_hook(callback: Callable[[DescentState], Any], shape: Shape) -> Callable[..., bool]:
@@ -174,6 +215,7 @@ def descent_result(
         t=report["t"],
         n_passes=report["n_passes"],
         suboptimality=report["suboptimality"],
+        state=RuleState(**report["state"]),
     )
 
 
@@ -212,17 +254,26 @@ def _much_is_left(report: dict[str, Any], tol: float) -> bool:
     return bool(report["suboptimality"] > max(100 * tol, 1e-6) and left > 1e-9 * abs(report["loss_curve"][0]))
 
 
-def overflow_message(X: Array, largest_y: float, rows: Numbers | None) -> str:
+def overflow_message(X: Any, largest_y: float, rows: Numbers | None) -> str:
     """Why the error is not finite although all numbers are: which of them are too large."""
     text = "Floating-point under-/overflow occurred at epoch #1. The error is not finite"
     if largest_y > 1e150:
         return f"{text}; scale y (it reaches {largest_y:.3g})."
+    column, scale = _largest(X, rows)
+    return (
+        f"{text} although X is; scale the features (column {column} has scale {scale:.3g}). Scaling input data with "
+        "StandardScaler or MinMaxScaler might help."
+    )
+
+
+def _largest(X: Any, rows: np.ndarray | None) -> tuple[int, float]:
+    """The column of the largest value, and that value: of a sample of dense rows, of all entries of sparse ones."""
+    if isinstance(X, SparseRows):
+        at = int(np.abs(X.data).argmax())
+        return X.entry(at)[1], float(abs(X.data[at]))
     with np.errstate(over="ignore", invalid="ignore"):
         sample = np.abs((X[:1000] if rows is None else X[rows[:1000]]).astype(np.float64)).max(axis=0)
-    return (
-        f"{text} although X is; scale the features (column {sample.argmax()} has scale {sample.max():.3g}). Scaling "
-        "input data with StandardScaler or MinMaxScaler might help."
-    )
+    return int(sample.argmax()), float(sample.max())
 
 
 def divergence_message(report: dict[str, Any], eta0: float) -> str:

@@ -147,11 +147,11 @@ class FitTasks:
     def _for_copy(self, fitted: dict[str, Any]) -> dict[str, Any]:
         """The attributes that turn a copy of the estimator into a fitted one.
 
-        The copy may have the feature names of an earlier fit, which an attribute can only replace: None counts as none.
+        What the copy has of an earlier fit, attributes can only replace: None counts as no feature names, and as
+        weights of which `partial_fit` knows no past.
         """
-        if "feature_names_in_" not in fitted and hasattr(self._estimator, "feature_names_in_"):
-            return {**fitted, "feature_names_in_": None}
-        return fitted
+        earlier = [name for name in ("feature_names_in_", "_standing") if hasattr(self._estimator, name)]
+        return {**dict.fromkeys(earlier), **fitted}
 
 
 def _what_is_told(data: tuple[Any, Any, Any], rows: Numbers | None) -> dict[str, Any]:

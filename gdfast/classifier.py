@@ -6,27 +6,28 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import StrOptions
 
 from gdfast._estimator import DescentEstimator
-from gdfast._labels import class_weights, encode_labels
+from gdfast._labels import class_weights, codes_of, encode_labels
 from gdfast._sklearn import available_if
 from gdfast._types import (
     Array,
+    Bounds,
     Callback,
     ClassificationLoss,
     Doubles,
     LearningRate,
+    Matrix,
     Numbers,
     Penalty,
     Scores,
     Solver,
 )
+from gdfast.streaming import ClassStream
 
 _LOSSES = get_args(ClassificationLoss)
 _LOSSES_WITH_PROBABILITIES = ("log_loss", "modified_huber")
@@ -38,7 +39,7 @@ def _has_probabilities(model: GDClassifier) -> bool:
     return True
 
 
-class GDClassifier(ClassifierMixin, DescentEstimator):
+class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     """Linear classification by gradient descent: logistic, softmax, and the margin losses.
 
     Minimises, over the weights w and the bias b,
@@ -107,6 +108,11 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         Whether ``fit`` starts from the weights of the previous ``fit``.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
+    positive : bool, default=False
+        Whether weights must not be negative.
+    bounds : tuple (low, high) or None, default=None
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of ``coef_``,
+        None or infinite where there is no limit. Steps are projected.
     batch_size : int or None, default=None
         Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
     momentum : float in [0, 1), default=0.0
@@ -194,6 +200,8 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         warm_start: bool = False,
         average: bool | int = False,
+        positive: bool = False,
+        bounds: Bounds | None = None,
         batch_size: int | None = None,
         momentum: float = 0.0,
         nesterovs_momentum: bool = False,
@@ -223,6 +231,8 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.average = average
+        self.positive = positive
+        self.bounds = bounds
         self.batch_size = batch_size
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
@@ -233,7 +243,7 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
 
     # ------------------------------------------------------------------------------------------------ predict
 
-    def decision_function(self, X: ArrayLike) -> Scores:
+    def decision_function(self, X: Matrix) -> Scores:
         """Raw scores of the neurons.
 
         Parameters
@@ -264,7 +274,7 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         """
         return self._raw_scores(X)
 
-    def predict(self, X: ArrayLike) -> Array:
+    def predict(self, X: Matrix) -> Array:
         """Predict the class label: that of the highest score.
 
         Parameters
@@ -296,7 +306,7 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         return self._answers(X, labels)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X: ArrayLike) -> Scores:
+    def predict_proba(self, X: Matrix) -> Scores:
         """Probability of each class; absent for losses that have none.
 
         For ``loss="log_loss"`` the logistic or softmax function of the scores. For ``"modified_huber"``, as
@@ -331,7 +341,7 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
         return _both_sides(z, expit) if z.ndim == 1 else _softmax_in_place(z)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X: ArrayLike) -> Scores:
+    def predict_log_proba(self, X: Matrix) -> Scores:
         """Logarithm of `predict_proba`, right also where the probability itself underflows to 0.
 
         Parameters
@@ -368,17 +378,15 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
 
     def _learn_target(self, y: Array) -> Array:
         self.classes_, codes = encode_labels(y)
-        if len(self.classes_) < 2:
-            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+        self._check_classes()
         return self._for_engine(codes)
 
+    def _check_classes(self) -> None:
+        if len(self.classes_) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+
     def _encode_target(self, y: Array, name: str) -> Array:
-        encoder = LabelEncoder()
-        encoder.classes_ = self.classes_
-        try:
-            return self._for_engine(encoder.transform(y))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must hold labels that y has, got others: {error}") from None
+        return self._for_engine(codes_of(y, self.classes_, name))
 
     def _for_engine(self, codes: Array) -> Array:
         """Codes as they are, or -1 and 1 for a margin loss of two classes."""
@@ -397,7 +405,7 @@ class GDClassifier(ClassifierMixin, DescentEstimator):
 
     def _solver(self) -> Solver:
         # The perceptron's error is least, 0, where all weights are 0: what makes it useful is the way there.
-        return "sgd" if self.loss == "perceptron" and self.solver == "auto" else self.solver
+        return "sgd" if self.loss == "perceptron" and self.solver == "auto" else super()._solver()
 
     def _n_outputs(self) -> int | None:
         return len(self.classes_) if len(self.classes_) > 2 else None

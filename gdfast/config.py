@@ -12,23 +12,26 @@ __all__ = ["get_include", "show_config"]
 
 
 def get_include() -> str:
-    """Return the folder of `gdfast.h`, the header of the C engine, for the include path of extensions that embed it.
+    """Return the folder of `gdfast.h`, the header of the C engine, for the include path of code that calls it.
+
+    Cython code fetches the functions from the engine that gdfast has loaded: ``from gdfast._core cimport gd_descend``.
+    Programs without Python compile the sources, which are in the folder's ``src``, into themselves. The folder
+    ``examples/embedding`` of the sources of gdfast has an example of both.
 
     Returns
     -------
     str
+        Absolute. It holds nothing but `gdfast.h` and the folder `src`, so it hides no header of anybody else.
 
     Examples
     --------
     >>> import gdfast, os
-    >>> os.path.exists(os.path.join(gdfast.get_include(), "gdfast.h"))
-    True
+    >>> sorted(os.listdir(gdfast.get_include()))
+    ['gdfast.h', 'src']
     """
     import gdfast
 
-    package = os.path.dirname(os.path.abspath(gdfast.__file__))
-    installed = os.path.join(package, "include")
-    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "src")
+    return os.path.join(os.path.dirname(os.path.abspath(gdfast.__file__)), "include")
 
 
 def show_config() -> None:

@@ -1,8 +1,8 @@
-"""What gdfast raises beyond the built-in exceptions."""
+"""What gdfast raises beyond the built-in exceptions, and its own warning."""
 
 from __future__ import annotations
 
-__all__ = ["DivergenceError", "ModelFileError"]
+__all__ = ["DivergenceError", "ModelFileError", "ModelVersionWarning"]
 
 
 class DivergenceError(ValueError):
@@ -22,9 +22,9 @@ class DivergenceError(ValueError):
 
 
 class ModelFileError(ValueError):
-    """A model file is not one, is damaged, or was written by a version that this one cannot read.
+    """A model file or document is not one, is damaged, or was written by a version that this one cannot read.
 
-    The message names the file and the field.
+    The message names the file, if there is one, and the field.
 
     Examples
     --------
@@ -36,4 +36,21 @@ class ModelFileError(ValueError):
     ...     except gdfast.ModelFileError as error:
     ...         print("is not a gdfast model file" in str(error))
     True
+    """
+
+
+class ModelVersionWarning(UserWarning):
+    """A pickle of an estimator comes from another version of gdfast, whose estimators may have differed.
+
+    The message names both versions. Files and documents (``to_dict``) are made to last; pickles are not.
+
+    Examples
+    --------
+    >>> import pickle, warnings, gdfast
+    >>> raw = pickle.dumps(gdfast.GDRegressor()).replace(gdfast.__version__.encode(), b"9.9.9")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = pickle.loads(raw)
+    >>> caught[0].category.__name__, "9.9.9" in str(caught[0].message)
+    ('ModelVersionWarning', True)
     """

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gdfast import _core
-from gdfast._arguments import choice, count, descent_settings, error_terms, flag
-from gdfast._model import read_model, read_start
+from gdfast._arguments import choice, count, descent_settings, error_terms, flag, positive
+from gdfast._model import read_bounds, read_model, read_start, read_state
 from gdfast._result import (
     DescentPath,
     DescentResult,
     DescentState,
+    RuleState,
     descent_result,
     divergence_message,
     epoch_hook,
@@ -26,11 +27,20 @@ from gdfast._result import (
 )
 from gdfast._targets import Targets, largest, read_offset, read_rows, read_targets, read_weights
 from gdfast._threads import threads
-from gdfast._types import Array, Callback, Doubles, LearningRate, Loss, RandomState, Scores, Solver
+from gdfast._types import Bounds, Callback, Doubles, LearningRate, Loss, Matrix, RandomState, ReadRows, Scores, Solver
 from gdfast.exceptions import DivergenceError
-from gdfast.rows.arrays import as_matrix, check_finite
+from gdfast.rows.sparse import as_rows, check_rows_finite
 
-__all__ = ["LOSSES", "DescentPath", "DescentResult", "DescentState", "error_and_gradient", "gradient_descent", "scores"]
+__all__ = [
+    "LOSSES",
+    "DescentPath",
+    "DescentResult",
+    "DescentState",
+    "RuleState",
+    "error_and_gradient",
+    "gradient_descent",
+    "scores",
+]
 
 LOSSES = _core.LOSSES
 _SQUARES = ("squared_error", "huber", "squared_epsilon_insensitive")
@@ -42,7 +52,7 @@ _BLOCK_BYTES = 2**22  # of scores that are looked at and forgotten
 
 
 def error_and_gradient(
-    X: ArrayLike,
+    X: Matrix,
     y: ArrayLike,
     coef: ArrayLike,
     intercept: ArrayLike = 0.0,
@@ -66,9 +76,11 @@ def error_and_gradient(
 
     Parameters
     ----------
-    X : array-like of shape (n, d)
+    X : array-like or sparse matrix of shape (n, d)
         Samples, read as stored: float64, float32, float16, any integer type, bool; any strides and byte order; never
         copied. float64 and integers of 32 or 64 bits are computed in double, the rest in float lanes with double sums.
+        Sparse rows (CSR of float32 or float64) are read in place too, and computed in double; other sparse formats and
+        types are converted to that once.
     y : array-like of shape (n,) or (n, k)
         Targets. loss "log_loss": values in [0, 1] for one neuron; class codes 0 ... k-1 of shape (n,) or soft labels
         (n, k) for k > 1, which is softmax. Margin losses: -1 or +1, or with k > 1 class codes (n,), one against the
@@ -115,7 +127,7 @@ def error_and_gradient(
     (0.5, [-0.5, 1.0], 0.0)
     """
     terms = error_terms(loss, alpha, l1_ratio, epsilon, quantile)
-    X = as_matrix(X)
+    X = as_rows(X)
     n, d = X.shape
     weights, biases, single = read_model(coef, intercept, d)
     k = weights.shape[0]
@@ -124,11 +136,11 @@ def error_and_gradient(
     problem = _problem(X, targets, weight, offset, **terms)
     error, grad_coef, grad_intercept = _core.error_and_gradient(problem, weights, biases, threads(n_threads))
     if not (math.isfinite(error) and np.isfinite(grad_coef).all()):
-        check_finite(X, "X")
+        check_rows_finite(X, "X")
     return (error, grad_coef[0], float(grad_intercept[0])) if single else (error, grad_coef, grad_intercept)
 
 
-def _problem(X: Array, targets: Targets, weight: Array | None, offset: Array | None, **terms: Any) -> _core.Problem:
+def _problem(X: ReadRows, targets: Targets, weight: Any, offset: Any, **terms: Any) -> _core.Problem:
     """What the error is made of, as the engine takes it."""
     return _core.Problem(
         X,
@@ -143,7 +155,7 @@ def _problem(X: Array, targets: Targets, weight: Array | None, offset: Array | N
 
 
 def scores(
-    X: ArrayLike,
+    X: Matrix,
     coef: ArrayLike,
     intercept: ArrayLike = 0.0,
     *,
@@ -154,7 +166,7 @@ def scores(
 
     Parameters
     ----------
-    X : array-like of shape (n, d)
+    X : array-like or sparse matrix of shape (n, d)
         Samples, of any type that `error_and_gradient` reads.
     coef : array-like of shape (d,) or (k, d)
     intercept : float or array-like of shape (k,), default=0.0
@@ -178,7 +190,7 @@ def scores(
     >>> gdfast.scores([[1.0, 2.0], [3.0, 4.0]], coef=[1.0, -1.0], intercept=0.5).tolist()
     [-0.5, -0.5]
     """
-    X = as_matrix(X)
+    X = as_rows(X)
     weights, biases, single = read_model(coef, intercept, X.shape[1])
     n, k = X.shape[0], weights.shape[0]
     out = np.empty(n if single else (n, k), dtype=_type_of_scores(X))
@@ -188,7 +200,7 @@ def scores(
 
 
 def scores_in_blocks(
-    X: ArrayLike, coef: ArrayLike, intercept: ArrayLike = 0.0, *, n_threads: int | None = None
+    X: Matrix, coef: ArrayLike, intercept: ArrayLike = 0.0, *, n_threads: int | None = None
 ) -> Iterator[tuple[slice, Scores]]:
     """Raw scores of a block of rows at a time, for answers that need no scores of all rows.
 
@@ -216,7 +228,7 @@ def scores_in_blocks(
     ...     print(rows, z)
     slice(0, 2, None) [-1. -1.]
     """
-    X = as_matrix(X)
+    X = as_rows(X)
     weights, biases, single = read_model(coef, intercept, X.shape[1])
     n, k, dtype, n_threads = X.shape[0], weights.shape[0], _type_of_scores(X), threads(n_threads)
     size = min(n, max(1, _BLOCK_BYTES // (k * dtype.itemsize)))
@@ -229,32 +241,30 @@ def scores_in_blocks(
         yield rows, part
 
 
-def _type_of_scores(X: Array) -> np.dtype[Any]:
+def _type_of_scores(X: ReadRows) -> np.dtype[Any]:
     narrow = (X.dtype.kind == "f" and X.dtype.itemsize <= 4) or X.dtype.itemsize <= 2
     return np.dtype(np.float32 if narrow else np.float64)
 
 
-def _write_scores(
-    X: Array, weights: Doubles, biases: Doubles, offset: Array | None, out: Scores, n_threads: int
-) -> None:
+def _write_scores(X: ReadRows, weights: Doubles, biases: Doubles, offset: Any, out: Scores, n_threads: int) -> None:
     k = weights.shape[0]
     nothing = np.broadcast_to(np.float64(0.0), (X.shape[0], k))
     problem = _core.Problem(X, nothing, loss="squared_error", n_outputs=k, offset=offset)
     _core.scores(problem, weights, biases, out, n_threads)
 
 
-def _check_scores(z: Scores, X: Array) -> None:
+def _check_scores(z: Scores, X: ReadRows) -> None:
     """Scores that are not finite give the reason to look through X for what is not."""
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(z.sum(dtype=np.float64)):
-            check_finite(X, "X")
+            check_rows_finite(X, "X")
 
 
 # ---- the descent -----------------------------------------------------------------------------------------------------
 
 
 def gradient_descent(
-    X: ArrayLike,
+    X: Matrix,
     y: ArrayLike,
     *,
     loss: Loss = "squared_error",
@@ -277,7 +287,8 @@ def gradient_descent(
     tol: float | None = 1e-6,
     n_iter_no_change: int = 5,
     fit_intercept: bool = True,
-    X_val: ArrayLike | None = None,
+    bounds: Bounds | None = None,
+    X_val: Matrix | None = None,
     y_val: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     sample_weight_val: ArrayLike | None = None,
@@ -292,6 +303,8 @@ def gradient_descent(
     callback: Callback | None = None,
     rows: ArrayLike | None = None,
     rows_val: ArrayLike | None = None,
+    state: RuleState | None = None,
+    mean_weight: float | None = None,
 ) -> DescentResult:
     """Train linear neurons by the gradient descent rule: delta w = -eta dE/dw, with E as in `error_and_gradient`.
 
@@ -337,6 +350,9 @@ def gradient_descent(
         Patience, in epochs, of the mini-batch rules and of the validation set.
     fit_intercept : bool, default=True
         Whether biases are trained; else they stay at intercept_init.
+    bounds : (low, high), optional
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of coef, -inf
+        and inf or None where there is no limit; (0, None) for weights that must not be negative. Steps are projected.
     X_val, y_val, sample_weight_val, offset_val : array-like, optional
         Held-out rows. Their error is recorded after each epoch, n_iter_no_change epochs without an improvement end the
         descent, and the weights of the best epoch are returned: training stops where the neuron generalises.
@@ -351,6 +367,12 @@ def gradient_descent(
         Called as callback(state) after each epoch with a `DescentState`; return True to stop, None or False to go on.
     rows, rows_val : array-like of int, optional
         Train on X[rows] and validate on X[rows_val], read in place without a copy. rows_val takes the place of X_val.
+    state : RuleState, optional
+        `DescentResult.state` of an earlier descent by the same rule, to go on from, on the same rows or on others: as
+        if there had been one descent. Takes the place of coef_init and intercept_init.
+    mean_weight : float, optional
+        What the mini-batch rules divide weights by, in place of their mean: for rows that are a part of more rows, the
+        mean over all of them, 1 for a row without a weight.
 
     Returns
     -------
@@ -406,28 +428,35 @@ def gradient_descent(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
 
-    X = as_matrix(X)
+    X = as_rows(X)
     n, d = X.shape
     targets = read_targets(y, n, loss, None if n_outputs is None else count(n_outputs, "n_outputs"))
     weight, offset = read_weights(sample_weight, n), read_offset(offset, n, targets.k)
     rows, rows_val = read_rows(rows, n, "rows", weight), read_rows(rows_val, n, "rows_val", weight)
-    problem = _problem(X, targets, weight, offset, rows=rows, **terms)
+    weight_mean = 0.0 if mean_weight is None else positive(mean_weight, "mean_weight")
+    terms["lower"], terms["upper"] = read_bounds(bounds, targets.k, d)
+    problem = _problem(X, targets, weight, offset, rows=rows, weight_mean=weight_mean, **terms)
     validation = None
     if rows_val is not None:
-        check_finite(X, "X", rows_val)
+        check_rows_finite(X, "X", rows_val)
         validation = _problem(X, targets, weight, offset, rows=rows_val, **terms)
     elif X_val is not None or y_val is not None:
         validation = _validation_problem(X_val, y_val, sample_weight_val, offset_val, d, targets, terms)
+    start: Any
     start, shape = read_start(coef_init, intercept_init, targets.k, d, targets.k == 1 and targets.y.ndim == 1)
+    if state is not None:
+        if coef_init is not None or intercept_init is not None:
+            raise ValueError("coef_init and intercept_init must be None where state is given")
+        start = read_state(state)
     hook = None if callback is None else epoch_hook(callback, shape)
     settings["batch_size"] = min(settings["batch_size"], n if rows is None else len(rows))
 
     status, weights, report = _core.descend(problem, validation, start, callback=hook, n_threads=n_threads, **settings)
     reach = largest(targets.low, targets.high)
     if status != "ok":
-        check_finite(X, "X", rows)
+        check_rows_finite(X, "X", rows)
         if validation is not None:
-            check_finite(validation.X, "X" if validation.X is X else "X_val", rows_val)
+            check_rows_finite(validation.X, "X" if validation.X is X else "X_val", rows_val)
         overflow = status == "not_finite"
         raise DivergenceError(
             overflow_message(X, reach, rows) if overflow else divergence_message(report, settings["eta0"])
@@ -449,7 +478,7 @@ def _validation_problem(
 ) -> _core.Problem:
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together, got only one of them")
-    X_val = as_matrix(X_val, "X_val")
+    X_val = as_rows(X_val, "X_val")
     n = X_val.shape[0]
     if X_val.shape[1] != d:
         raise ValueError(f"X_val must have the {d} features of X, got {X_val.shape[1]}")

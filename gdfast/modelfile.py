@@ -1,15 +1,16 @@
 """Model files that are safe to load from strangers: one JSON file, no code in it, every field checked.
 
-Layout (version 1), keys in any order, none missing, none else:
+Layout (version 2), keys in any order, none missing, none else:
 
-    format, version     "gdfast-model", 1
+    format, version     "gdfast-model", 2
     sha256              of all the rest, as canonical JSON: damage is seen, whatever byte it hits
     versions            names and versions of the software that wrote the file
     task                "regression" or "classification"
     target              column, kind, classes (sorted labels; empty for a regression)
     offset, weight      columns added to the raw score, and of sample weights; null if none
     encoder             dtype, columns: name, kind, fill, categories
-    estimator           class, params, coef, intercept, n_iter, loss
+    estimator           what `to_dict` makes of it, see portable.py; in files of version 1 class, params, coef,
+                        intercept, n_iter and loss alone
     spread              standard deviation of each feature in training: ranks the coefficients
     summary             rows, held_out_rows, converged, message, scores
 
@@ -47,6 +48,8 @@ from gdfast._messages import short
 from gdfast._types import Doubles
 from gdfast.encoder import MAX_CATEGORIES, Column, Encoder
 from gdfast.exceptions import ModelFileError
+from gdfast.portable import FORMAT as ESTIMATOR_FORMAT
+from gdfast.portable import estimator_document, read_estimator
 
 if TYPE_CHECKING:
     from gdfast.classifier import GDClassifier
@@ -57,10 +60,9 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "VERSION", "Model", "atomic_file", "load", "save"]
 
 FORMAT = "gdfast-model"
-VERSION = 1
+VERSION = 2
 
 _ESTIMATORS = {"regression": "GDRegressor", "classification": "GDClassifier"}
-_FILE_PARAMS = (str, bool, int, float, type(None))
 
 
 @dataclasses.dataclass
@@ -137,7 +139,7 @@ class Model:
                     for column in self.encoder.columns
                 ],
             },
-            "estimator": _estimator_document(self.estimator),
+            "estimator": estimator_document(self.estimator),
             "spread": array_document(self.spread),
             "summary": self.summary,
         }
@@ -265,23 +267,6 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 # ------------------------------------------------------------------------------------------------ writing
 
 
-def _estimator_document(estimator: Estimator) -> dict[str, Any]:
-    # How many threads compute a model is no part of it: the same model is the same file.
-    params = {**estimator.get_params(deep=False), "n_threads": None, "callback": None}
-    for name, value in params.items():
-        value = params[name] = value.item() if isinstance(value, np.generic) else value
-        if not isinstance(value, _FILE_PARAMS):
-            raise ValueError(f"{name} must be text, a number or None to be saved, got {value!r}")
-    return {
-        "class": type(estimator).__name__,
-        "params": params,
-        "coef": array_document(estimator.coef_),
-        "intercept": array_document(estimator.intercept_),
-        "n_iter": int(estimator.n_iter_),
-        "loss": float(estimator.loss_),
-    }
-
-
 # ------------------------------------------------------------------------------------------------ reading
 
 
@@ -291,8 +276,8 @@ def _checked_model(document: dict[str, Any]) -> Model:
     if fields.take("format") != FORMAT:
         raise FieldError(f"is not a gdfast model file (format {short(document['format'])})")
     version = fields.take("version")
-    if type(version) is not int or version != VERSION:
-        raise FieldError(f"is of format version {short(version)}, this gdfast reads version {VERSION}")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise FieldError(f"is of format version {short(version)}, this gdfast reads versions 1 to {VERSION}")
     stored = fields.text("sha256")
     rest = {key: value for key, value in document.items() if key not in ("format", "version", "sha256")}
     if stored != checksum(rest):
@@ -309,7 +294,7 @@ def _checked_model(document: dict[str, Any]) -> Model:
         offset=fields.text_or_none("offset"),
         weight=fields.text_or_none("weight"),
         encoder=encoder,
-        estimator=_estimator(fields.object("estimator"), task, len(classes), n_features),
+        estimator=_estimator(fields, task, len(classes), n_features, version),
         spread=fields.array("spread", [(n_features,)]),
         summary=_summary(fields.object("summary")),
         versions=_versions(fields.object("versions"), document["versions"]),
@@ -366,37 +351,37 @@ def _column(fields: Fields) -> Column:
     return Column(name, kind, categories=tuple(categories))
 
 
-def _estimator(fields: Fields, task: str, n_classes: int, n_features: int) -> Estimator:
-    """A fitted estimator of the one class that the task allows; it checks its parameters itself."""
+def _estimator(fields: Fields, task: str, n_classes: int, n_features: int, version: int) -> Estimator:
+    """A fitted estimator of the one class that the task allows, of the shape that encoder and target have."""
     import gdfast
 
-    name = fields.text("class", among=(_ESTIMATORS[task],))
-    estimator: Estimator = getattr(gdfast, name)(**_params(fields, getattr(gdfast, name)))
-    try:
-        estimator._validate_params()
-    except (TypeError, ValueError) as error:
-        raise FieldError(f"field {fields.path('params')}: {' '.join(str(error).split())}") from None
-    rows = 1 if n_classes == 2 else n_classes
-    estimator.coef_ = fields.array("coef", [(rows, n_features)] if n_classes else [(n_features,)])
-    estimator.intercept_ = fields.array("intercept", [(rows or 1,)])
-    estimator.n_features_in_ = n_features
-    estimator.n_iter_ = fields.count("n_iter")
-    estimator.loss_ = fields.number("loss")
-    if n_classes:
-        estimator.classes_ = np.arange(n_classes)
-    fields.end()
+    document = fields.take("estimator")
+    if version == 1 and isinstance(document, dict):
+        document = {**_without_history(n_classes, n_features), **document}
+    estimator: Estimator = read_estimator(Fields(document, "estimator"), getattr(gdfast, _ESTIMATORS[task]))
+    if estimator.n_features_in_ != n_features:
+        raise FieldError(f"field estimator.n_features must be {n_features}, got {estimator.n_features_in_}")
+    codes = np.arange(n_classes).tolist()
+    if n_classes and estimator.classes_.tolist() != codes:
+        raise FieldError(f"field estimator.classes must be {short(codes)}, got {short(estimator.classes_.tolist())}")
     return estimator
 
 
-def _params(fields: Fields, estimator_class: type[Estimator]) -> dict[str, Any]:
-    """Parameters by name: all that the estimator has, each a plain value."""
-    given = fields.object("params")
-    params = {name: given.take(name) for name in estimator_class().get_params(deep=False)}
-    given.end()
-    for name, value in params.items():
-        if not (value is None or isinstance(value, bool) or is_text(value) or is_number(value)):
-            given.refuse(name, "text, a number or null", value)
-    return params
+def _without_history(n_classes: int, n_features: int) -> dict[str, Any]:
+    """What files of version 1 do not say of an estimator."""
+    return {
+        "format": ESTIMATOR_FORMAT,
+        "version": 1,
+        "gdfast": "",
+        "n_features": n_features,
+        "n_outputs": n_classes if n_classes > 2 else 1,
+        "feature_names": None,
+        "classes": {"dtype": "int64", "values": list(range(n_classes))} if n_classes else None,
+        "t": None,
+        "loss_curve": None,
+        "validation_curve": None,
+        "standing": None,
+    }
 
 
 def _summary(fields: Fields) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import column_or_1d
@@ -15,21 +14,24 @@ from gdfast._checks import FRACTION
 from gdfast._estimator import DescentEstimator
 from gdfast._types import (
     Array,
+    Bounds,
     Callback,
     Doubles,
     LearningRate,
+    Matrix,
     Numbers,
     Penalty,
     RegressionLoss,
     Scores,
     Solver,
 )
+from gdfast.streaming import NumberStream
 
 _LOSSES = get_args(RegressionLoss)
 _LOG_LINK = ("poisson", "gamma")
 
 
-class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
+class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimator):
     """Linear regression by gradient descent, for every loss below and any number of outputs.
 
     Minimises, over the weights w and the bias b,
@@ -96,6 +98,11 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         Whether ``fit`` starts from the weights of the previous ``fit``.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
+    positive : bool, default=False
+        Whether weights must not be negative.
+    bounds : tuple (low, high) or None, default=None
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of ``coef_``,
+        None or infinite where there is no limit. Steps are projected.
     batch_size : int or None, default=None
         Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
     momentum : float in [0, 1), default=0.0
@@ -179,6 +186,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         n_iter_no_change: int = 5,
         warm_start: bool = False,
         average: bool | int = False,
+        positive: bool = False,
+        bounds: Bounds | None = None,
         batch_size: int | None = None,
         momentum: float = 0.0,
         nesterovs_momentum: bool = False,
@@ -208,6 +217,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+        self.positive = positive
+        self.bounds = bounds
         self.batch_size = batch_size
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
@@ -216,7 +227,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
         self.n_threads = n_threads
         self.callback = callback
 
-    def predict(self, X: ArrayLike) -> Scores:
+    def predict(self, X: Matrix) -> Scores:
         """Predict the target.
 
         Parameters
@@ -268,7 +279,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, DescentEstimator):
     def _encode_target(self, y: Array, name: str) -> Array:
         y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         if y.shape[1:] != self._shape_of_answer:
-            raise ValueError(f"{name} must have as many outputs as y, got shape {y.shape}")
+            raise ValueError(f"{name} must have as many outputs as y in training, got shape {y.shape}")
         return y
 
     def _split(self, y: Array) -> tuple[Numbers, Numbers]:

@@ -17,7 +17,8 @@ gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t si
     memset(state, 0, sizeof *state);
     state->size = size;
     state->weights = gd_alloc(size, 8);
-    int failed = !state->weights;
+    state->answer = gd_alloc(size, 8);
+    int failed = !state->weights || !state->answer;
     if (rule == GD_SOLVER_ADAM || ((rule == GD_SOLVER_GD || rule == GD_SOLVER_SGD) && settings->momentum > 0.0))
         failed |= !(state->velocity = gd_alloc(size, 8));
     if (rule == GD_SOLVER_ADAGRAD || rule == GD_SOLVER_RMSPROP || rule == GD_SOLVER_ADAM)
@@ -29,6 +30,7 @@ gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t si
 
 void gd_state_free(gd_state *state) {
     gd_release(state->weights);
+    gd_release(state->answer);
     gd_release(state->velocity);
     gd_release(state->square);
     gd_release(state->mean);
@@ -70,8 +72,9 @@ static gd_status find_rates(gd_run *run, gd_rates *rates) {
     const gd_problem *problem = &run->engine.problem;
     rates->alpha = problem->l2 + problem->l1;
     rates->eta0 = settings->eta0;
+    int resumed = run->state->t > 0 && adapts(settings);
     if (settings->schedule == GD_OPTIMAL) rates->optimal_start = optimal_start(problem, rates->alpha);
-    if (settings->schedule == GD_AUTO) {
+    if (settings->schedule == GD_AUTO && !resumed) {
         double largest = 0.0;
         if (run->state->square) rates->eta0 = settings->solver == GD_SOLVER_ADAGRAD ? 0.01 : 0.001;
         else {
@@ -82,7 +85,8 @@ static gd_status find_rates(gd_run *run, gd_rates *rates) {
             rates->eta0 = largest > 0.0 ? (1.0 - settings->momentum) / (largest * (1.0 + share)) : 1.0;
         }
     }
-    rates->eta = rates->eta0;
+    if (settings->schedule == GD_AUTO && resumed) rates->eta0 = run->state->eta;
+    rates->eta = resumed ? run->state->eta : rates->eta0;
     return GD_OK;
 }
 
@@ -176,7 +180,7 @@ static gd_status certify(gd_run *run, double error, double *suboptimality) {
     const gd_problem *problem = &run->engine.problem;
     gd_metric metric;
     *suboptimality = 0.0;
-    if (!gd_loss_is_smooth(problem->loss) || problem->l1 > 0.0) return GD_OK;
+    if (!gd_loss_is_smooth(problem->loss) || gd_is_proximal(problem)) return GD_OK;
     gd_status status = gd_metric_init(&metric, problem, 4096, problem->X.n_cols > 256, 0, 1, run->engine.hooks);
     double *gradient = status ? NULL : gd_alloc(2 * metric.size, 8);
     if (!status && !gradient) status = GD_NO_MEMORY;
@@ -207,7 +211,7 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
     int64_t refused = 0, slow = 0, patience = 3;
     while (!stop && run->report->n_iter < settings->max_iter) {
         double eta = rate_now(settings, rates, state->t + 1);
-        gd_update(settings, state, run->gradient, eta, run->engine.problem.l1, run->n_coef);
+        gd_update(&run->engine.problem, settings, state, run->gradient, eta);
         if ((status = evaluate(run, &error, run->gradient))) return status;
         int bad = !isfinite(error) || !gd_all_finite(run->size, run->gradient);
         if (settings->schedule == GD_AUTO && (bad || error > good->error)) {
@@ -305,23 +309,29 @@ static int64_t order_known(const gd_order *order) { return order->have - (order-
 
 typedef struct gd_epoch_sums { double error, weight, eta; int64_t updates; } gd_epoch_sums;
 
-/* The plain rule with one row per update has a kernel of its own. */
+/* The plain rule has kernels of its own: for one row per update, and for batches of sparse rows. */
 static int is_plain(const gd_run *run) {
     const gd_settings *settings = run->settings;
-    return settings->solver == GD_SOLVER_SGD && settings->batch_size == 1 && settings->momentum == 0.0 && !settings->average &&
-           settings->keep_path != 2 && run->engine.problem.n_outputs == 1 && run->engine.problem.l1 == 0.0;
+    const gd_problem *problem = &run->engine.problem;
+    if (settings->solver != GD_SOLVER_SGD || settings->momentum != 0.0 || settings->keep_path == 2 || problem->lower || problem->upper)
+        return 0;
+    if (problem->X.indptr) return settings->batch_size >= 1 && settings->batch_size <= ORDER && !(settings->average && problem->l1 > 0.0);
+    return settings->batch_size == 1 && !settings->average && problem->n_outputs == 1 && problem->l1 == 0.0;
 }
 
-static gd_status plain_steps(gd_run *run, const gd_rates *rates, gd_order *order, gd_epoch_sums *sums) {
+/* As many whole batches as fit into a block. lazy: of sparse rows. */
+static gd_status plain_steps(gd_run *run, const gd_rates *rates, gd_order *order, gd_lazy *lazy, gd_epoch_sums *sums) {
     gd_state *state = run->state;
     double eta[GD_BLOCK_ROWS];
-    int64_t first, count;
-    const int64_t *rows = order_next(order, &run->engine.problem, GD_BLOCK_ROWS, &first, &count);
-    for (int64_t i = 0; i < count; i++) sums->eta += eta[i] = rate_now(run->settings, rates, state->t + 1 + i);
-    gd_steps steps = {.eta = eta, .weights = state->weights};
+    int64_t first, count, batch = run->settings->batch_size;
+    int64_t wanted = batch < GD_BLOCK_ROWS ? GD_BLOCK_ROWS / batch * batch : batch;
+    const int64_t *rows = order_next(order, &run->engine.problem, wanted, &first, &count);
+    int64_t updates = (count + batch - 1) / batch;
+    for (int64_t i = 0; i < updates; i++) sums->eta += eta[i] = rate_now(run->settings, rates, state->t + 1 + i);
+    gd_steps steps = {.eta = eta, .weights = state->weights, .lazy = lazy};
     gd_status status = gd_engine_steps(&run->engine, rows, order_known(order), first, count, &steps);
-    state->t += count;
-    sums->updates += count;
+    state->t += updates;
+    sums->updates += updates;
     sums->error += steps.error;
     sums->weight += steps.weight;
     return status;
@@ -336,7 +346,7 @@ static gd_status one_batch(gd_run *run, const gd_rates *rates, gd_order *order, 
     gd_status status = gd_engine_batch(&run->engine, rows, order_known(order), first, count, state->weights, &error, run->gradient, &weight);
     if (status) return status;
     double eta = rate_now(settings, rates, state->t + 1);
-    gd_update(settings, state, run->gradient, eta, run->engine.problem.l1, run->n_coef);
+    gd_update(&run->engine.problem, settings, state, run->gradient, eta);
     sums->error += weight * error;
     sums->weight += weight;
     sums->eta += eta;
@@ -344,16 +354,19 @@ static gd_status one_batch(gd_run *run, const gd_rates *rates, gd_order *order, 
     return settings->keep_path == 2 ? gd_run_keep(run, gd_run_weights(run)) : GD_OK;
 }
 
-static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *order, gd_epoch_sums *sums) {
+/* lazy->v NULL: rows are not sparse, or the rule is not plain. */
+static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *order, gd_lazy *lazy, gd_epoch_sums *sums) {
     int plain = is_plain(run);
+    gd_status status = GD_OK;
     memset(sums, 0, sizeof *sums);
     order_start(order, run->settings, run->engine.problem.n, run->state->epoch);
-    while (order->at < order->n) {
-        gd_status status = plain ? plain_steps(run, rates, order, sums) : one_batch(run, rates, order, sums);
-        if (status) return status;
-        if (!isfinite(sums->error)) return GD_DIVERGED;
+    if (lazy->v) gd_lazy_take(lazy, run->state);
+    while (!status && order->at < order->n) {
+        status = plain ? plain_steps(run, rates, order, lazy, sums) : one_batch(run, rates, order, sums);
+        if (!status && !isfinite(sums->error)) status = GD_DIVERGED;
     }
-    return gd_all_finite(run->size, run->state->weights) ? GD_OK : GD_DIVERGED;
+    if (lazy->v) gd_lazy_put(lazy, run->state);
+    return status || gd_all_finite(run->size, run->state->weights) ? status : GD_DIVERGED;
 }
 
 /* Has the first epoch failed because X is not finite? A pass at w = 0 tells: then scores are not finite only if X is not. */
@@ -412,7 +425,8 @@ static gd_status check_last(gd_run *run, const gd_trial *good) {
     return status;
 }
 
-static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, gd_trial *good, gd_trial *older, double *room) {
+static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, gd_lazy *lazy, gd_trial *good, gd_trial *older,
+                                 double *room) {
     const gd_settings *settings = run->settings;
     double before = NAN, scale = 0.0;
     int stop = 0;
@@ -424,7 +438,7 @@ static gd_status descend_batches(gd_run *run, gd_rates *rates, gd_order *order, 
             *older = *good, *good = next;
             save(run, NAN, good);
         }
-        gd_status status = epoch_of_batches(run, rates, order, &sums);
+        gd_status status = epoch_of_batches(run, rates, order, lazy, &sums);
         if (status && status != GD_DIVERGED) return status;
         double error = sums.weight > 0.0 ? sums.error / sums.weight : 0.0, norm;
         int bad = status != GD_OK, back = 0;
@@ -471,29 +485,33 @@ static gd_status descend_rule(gd_run *run) {
     order.rows = gd_alloc(full || !run->settings->shuffle ? 0 : order.capacity, sizeof *order.rows);
     gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
     gd_rates rates = {0};
+    gd_lazy lazy = {0};
+    if (!status && !full && run->engine.pass.sparse && is_plain(run))
+        status = gd_lazy_init(&lazy, &run->engine.problem, run->settings, run->engine.pass.k_pad, run->engine.bias);
     run->report->method = GD_METHOD_RULE;
-    if (!status && !full && run->engine.problem.weight.data)
+    if (!status && !full && run->engine.problem.weight.data && !(run->engine.problem.weight_mean > 0.0))
         status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {
         gd_trial good = trial_in(room, size), older = trial_in(room + 5 * size, size);
         run->path_by_update = !full && run->settings->keep_path == 2;
         status = full ? descend_full(run, &rates, &good, room + 10 * size)
-                      : descend_batches(run, &rates, &order, &good, &older, room + 10 * size);
+                      : descend_batches(run, &rates, &order, &lazy, &good, &older, room + 10 * size);
+        if (adapts(run->settings)) run->state->eta = rates.eta;
     }
+    gd_lazy_free(&lazy);
     gd_release(order.rows);
     gd_release(room);
     return status;
 }
 
-/* The weights to return, and the exact error at them. */
+/* The answer, and the exact error at it. */
 static gd_status conclude(gd_run *run) {
-    gd_state *state = run->state;
-    size_t bytes = sizeof(double) * (size_t)run->size;
-    if (run->validation.arena && run->report->best_epoch > 0) memcpy(state->weights, run->best, bytes);
-    else if (gd_run_weights(run) != state->weights) memcpy(state->weights, state->mean, bytes);
-    gd_status status = gd_engine_evaluate(&run->engine, state->weights, &run->report->error, NULL);
-    if (!status) gd_add_l1(&run->engine.problem, state->weights, &run->report->error, NULL);
+    double *answer = run->state->answer;
+    int best = run->validation.arena && run->report->best_epoch > 0;
+    copy(run, answer, best ? run->best : gd_run_weights(run));
+    gd_status status = gd_engine_evaluate(&run->engine, answer, &run->report->error, NULL);
+    if (!status) gd_add_l1(&run->engine.problem, answer, &run->report->error, NULL);
     return status || isfinite(run->report->error) ? status : diverged(run, run->report->error);
 }
 
@@ -519,6 +537,7 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     }
     run.size = state->size;
     run.n_coef = problem->n_outputs * problem->X.n_cols;
+    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
     gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
     gd_problem fine = *problem; /* near a kink float lanes would see noise only */
     fine.double_lanes |= settings->solver == GD_SOLVER_AUTO && !gd_loss_is_smooth(problem->loss);

@@ -50,3 +50,5 @@ gd_status gd_init(const char *isa) {
 }
 
 const char *gd_isa_name(void) { return now->name; }
+
+int gd_api_version(void) { return GD_API_VERSION; }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "threads.h"
+#include "updates.h"
 
 static const int64_t type_size[GD_N_TYPES] = {[GD_F64] = 8, [GD_F32] = 4, [GD_F16] = 2, [GD_U8] = 1,  [GD_I8] = 1, [GD_U16] = 2,
                                               [GD_I16] = 2, [GD_U32] = 4, [GD_I32] = 4, [GD_U64] = 8, [GD_I64] = 8};
@@ -30,33 +31,39 @@ void gd_release(void *memory) { free(memory); }
 
 static int uses_double_lanes(const gd_problem *problem) {
     int type = problem->X.type;
-    return problem->double_lanes || type == GD_F64 || type == GD_U32 || type == GD_I32 || type == GD_U64 || type == GD_I64;
+    return problem->X.indptr || problem->double_lanes || type == GD_F64 || type == GD_U32 || type == GD_I32 || type == GD_U64 || type == GD_I64;
 }
 
 /* Native, aligned and contiguous along the lanes: kernels may read X where it lies. */
 static int can_read_in_place(const gd_problem *problem, int doubles) {
     const gd_matrix *X = &problem->X;
     int64_t size = doubles ? 8 : 4;
-    return X->type == (doubles ? GD_F64 : GD_F32) && !X->swapped && !problem->rows && (uintptr_t)X->data % (uintptr_t)size == 0 &&
+    return !X->indptr && X->type == (doubles ? GD_F64 : GD_F32) && !X->swapped && !problem->rows && (uintptr_t)X->data % (uintptr_t)size == 0 &&
            (X->col_stride == size || X->n_cols == 1) && X->row_stride % size == 0;
 }
+
+/* Elements of X that a row takes: of sparse rows the mean. */
+static int64_t row_elements(const gd_matrix *X) { return X->indptr ? X->n_stored / gd_max(X->n_rows, 1) + 1 : X->n_cols; }
 
 static void plan_pass(gd_engine *engine) {
     const gd_problem *problem = &engine->problem;
     gd_pass *pass = &engine->pass;
     int doubles = uses_double_lanes(problem);
-    int64_t lanes = doubles ? GD_LANES_D : GD_LANES_F, size = doubles ? 8 : 4;
+    int64_t lanes = doubles ? GD_LANES_D : GD_LANES_F, size = problem->X.indptr ? 12 : doubles ? 8 : 4;
     pass->problem = problem;
     pass->d = problem->X.n_cols;
     pass->k = problem->n_outputs;
     pass->k_pad = pass->k == 1 ? 1 : round_up(pass->k, lanes);
     pass->d_pad = round_up(pass->d, lanes);
     pass->doubles = doubles;
+    pass->sparse = problem->X.indptr != NULL;
+    pass->narrow = pass->sparse ? problem->X.type == GD_F32 && !problem->double_lanes : !doubles;
     pass->direct = can_read_in_place(problem, doubles);
     pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + pass->d * pass->k_pad;
     pass->tile_rows = GD_TILE_ROWS;
-    int64_t row_bytes = gd_max(pass->d * size, pass->k * 2); /* of X, or of scores and slopes */
+    int64_t row_bytes = gd_max(row_elements(&problem->X) * size, pass->k * 2); /* of X, or of scores and slopes */
+    if (pass->sparse && pass->k == 1) row_bytes = 0; /* a block at a time: nothing of it is kept but scores */
     while (pass->tile_rows > 8 && pass->tile_rows * row_bytes > GD_TILE_BYTES * (pass->k > 1 ? 4 : 1)) pass->tile_rows /= 2;
 }
 
@@ -80,8 +87,9 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
     engine->scratch = cut(cutter, engine->n_threads, sizeof *engine->scratch);
     for (int t = 0; t < engine->n_threads; t++) {
         gd_scratch s;
-        s.tile = cut(cutter, rows * pass->d, size); /* also for batches gathered from rows that could be read in place */
-        s.gradient = cut(cutter, pass->k == 1 ? pass->d_pad * (pass->doubles ? 1 : 2) : (pass->d + 1) * pass->k_pad, size); /* steps.inc: in double */
+        int64_t d = pass->sparse ? 0 : pass->d, d_pad = pass->sparse ? 0 : pass->d_pad;
+        s.tile = cut(cutter, rows * d, size); /* also for batches gathered from rows that could be read in place */
+        s.gradient = cut(cutter, pass->k == 1 ? d_pad * (pass->doubles ? 1 : 2) : (d + 1) * pass->k_pad, size); /* steps.inc: in double */
         s.Z = cut(cutter, rows * pass->k_pad, size);
         s.R = cut(cutter, rows * pass->k_pad, size);
         s.z = cut(cutter, points, 8);
@@ -93,13 +101,28 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
         s.room = cut(cutter, GD_BLOCK_ROWS, 8);
         s.probe = cut(cutter, GD_BLOCK_ROWS, 8);
         s.slopes = cut(cutter, GD_BLOCK_ROWS, 8);
+        s.from = cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
+        s.to = cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
+        s.bad = cut(cutter, 1, 8);
         if (engine->scratch) engine->scratch[t] = s;
     }
     engine->weights = cut(cutter, pass->k == 1 ? pass->d_pad : pass->d * pass->k_pad, size);
     engine->bias = cut(cutter, pass->k, 8);
     engine->total = cut(cutter, pass->out_size, 8);
     engine->partials = cut(cutter, engine->n_chunks * pass->out_size, 8);
-    engine->stacks = cut(cutter, engine->n_threads * (engine->levels + 1) * pass->out_size, 8);
+    engine->stacks = cut(cutter, pass->sparse ? 0 : engine->n_threads * (engine->levels + 1) * pass->out_size, 8);
+}
+
+/* Sparse rows: a chunk adds up its rows one after the other, since a tree over blocks would touch all d sums for every few hundred
+ * rows. As many chunks as sums take no more memory than half the data, whatever the number of threads. */
+static void plan_sparse_chunks(gd_engine *engine) {
+    const gd_problem *problem = &engine->problem;
+    double stored = (double)row_elements(&problem->X) * (double)problem->n, sums = (double)engine->pass.out_size;
+    int64_t n_blocks = (problem->n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, wanted = stored > 65536.0 ? 2 : 1;
+    while (wanted > 1 && wanted < 32 && stored > 4.0 * sums * (double)wanted) wanted *= 2;
+    wanted = gd_min(wanted, n_blocks);
+    engine->chunk_blocks = (n_blocks + wanted - 1) / wanted;
+    engine->n_chunks = (n_blocks + engine->chunk_blocks - 1) / engine->chunk_blocks;
 }
 
 /* Chunks are whole subtrees (2^c blocks): several per thread for balance, small enough to be left within 100 ms, few enough
@@ -119,16 +142,18 @@ static void plan_chunks(gd_engine *engine) {
 gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_threads, const gd_hooks *hooks) {
     memset(engine, 0, sizeof *engine);
     if (problem->n < 1 || problem->X.n_cols < 1 || problem->n_outputs < 1 || problem->loss < 0 || problem->loss >= GD_N_LOSSES ||
-        problem->X.type < 0 || problem->X.type >= GD_N_TYPES)
+        problem->X.type < 0 || problem->X.type >= GD_N_TYPES ||
+        (problem->X.indptr && problem->X.type != GD_F32 && problem->X.type != GD_F64))
         return GD_BAD_ARGUMENT;
     engine->problem = *problem;
     engine->kernels = gd_kernels_now();
     engine->hooks = hooks;
     plan_pass(engine);
     /* below about 2^20 multiplications a thread costs more than it brings */
-    double work = (double)problem->n * (double)(engine->pass.d + 16) * (double)engine->pass.k_pad;
+    double work = (double)problem->n * (double)(row_elements(&problem->X) + 16) * (double)engine->pass.k_pad;
     engine->n_threads = (int)gd_max(1, gd_min(n_threads, (int64_t)fmin(work / 1048576.0, 1024.0)));
-    plan_chunks(engine);
+    if (engine->pass.sparse) plan_sparse_chunks(engine);
+    else plan_chunks(engine);
     gd_cutter cutter = {NULL, 0};
     cut_all(engine, &cutter);
     if (cutter.used < 0 || !(engine->arena = gd_alloc(cutter.used, 1))) return GD_NO_MEMORY;
@@ -185,7 +210,7 @@ int gd_engine_poll(gd_engine *engine) {
 
 /* Even the clock costs too much for a batch of a few rows. */
 static int poll_by_work(gd_engine *engine, int64_t rows) {
-    engine->work += (double)(rows * (engine->pass.d + 64));
+    engine->work += (double)(rows * (row_elements(&engine->problem.X) + 64));
     if (engine->work < 1e6) return 0;
     engine->work = 0.0;
     return gd_engine_poll(engine);
@@ -228,6 +253,28 @@ static void sum_chunk(void *context, int64_t chunk, int worker) {
     memcpy(engine->partials + chunk * size, sum, sizeof *sum * (size_t)size);
 }
 
+/* The same for sparse rows. */
+static void sum_sparse_chunk(void *context, int64_t chunk, int worker) {
+    const gd_job *job = context;
+    gd_engine *engine = job->engine;
+    int64_t size = engine->pass.out_size, from = chunk * engine->chunk_blocks * GD_BLOCK_ROWS;
+    int64_t to = gd_min(job->count, from + engine->chunk_blocks * GD_BLOCK_ROWS);
+    double *sums = engine->partials + chunk * size;
+    memset(sums, 0, sizeof *sums * (size_t)size);
+    for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
+        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        engine->kernels->csr_block(&engine->pass, &engine->scratch[worker], job->first + at, gd_min(to - at, GD_BLOCK_ROWS), sums);
+    }
+}
+
+/* Has a thread met a row whose structure is broken? */
+static gd_status state_of_rows(gd_engine *engine) {
+    gd_status status = engine->interrupted ? GD_INTERRUPTED : GD_OK;
+    for (int t = 0; t < engine->n_threads; t++)
+        if (*engine->scratch[t].bad) status = GD_BAD_ROWS;
+    return status;
+}
+
 /* The tree over n leaves of `size` doubles, in place; the sum ends in leaf 0. */
 static void sum_tree(int64_t n, int64_t size, double *leaves) {
     for (int64_t width = 1; width < n; width *= 2)
@@ -240,18 +287,21 @@ static gd_status sum_rows(gd_engine *engine, int64_t first, int64_t count) {
     int64_t size = engine->pass.out_size;
     engine->rows_read += (double)count;
     if (count <= GD_BLOCK_ROWS) {
-        engine->kernels->block[engine->pass.doubles](&engine->pass, engine->scratch, first, count, engine->total);
-        return poll_by_work(engine, count) ? GD_INTERRUPTED : GD_OK;
+        if (engine->pass.sparse) {
+            memset(engine->total, 0, sizeof *engine->total * (size_t)size);
+            engine->kernels->csr_block(&engine->pass, engine->scratch, first, count, engine->total);
+        } else engine->kernels->block[engine->pass.doubles](&engine->pass, engine->scratch, first, count, engine->total);
+        return poll_by_work(engine, count) ? GD_INTERRUPTED : state_of_rows(engine);
     }
     int64_t chunk_rows = engine->chunk_blocks * GD_BLOCK_ROWS, n_chunks = (count + chunk_rows - 1) / chunk_rows;
     unsigned long fp = gd_fp_enter();
-    engine->missing_threads += gd_parallel(n_chunks, sum_chunk, &job, engine->n_threads);
+    engine->missing_threads += gd_parallel(n_chunks, engine->pass.sparse ? sum_sparse_chunk : sum_chunk, &job, engine->n_threads);
     if (!engine->interrupted) {
         sum_tree(n_chunks, size, engine->partials);
         memcpy(engine->total, engine->partials, sizeof *engine->total * (size_t)size);
     }
     gd_fp_restore(fp);
-    return engine->interrupted ? GD_INTERRUPTED : GD_OK;
+    return state_of_rows(engine);
 }
 
 /* engine->total over `total` -> the gradient of the mean loss and of the l2 penalty. */
@@ -314,15 +364,16 @@ gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t known,
 
 gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count, gd_steps *steps) {
     gd_detour back = go_to_rows(engine, rows, known);
-    engine->kernels->steps(&engine->pass, engine->scratch, first, count, steps);
+    if (engine->pass.sparse) engine->kernels->csr_steps(&engine->pass, engine->scratch, first, count, steps);
+    else engine->kernels->steps(&engine->pass, engine->scratch, first, count, steps);
     go_back(engine, back);
     engine->rows_read += (double)count;
-    return poll_by_work(engine, count) ? GD_INTERRUPTED : GD_OK;
+    return poll_by_work(engine, count) ? GD_INTERRUPTED : state_of_rows(engine);
 }
 
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient) {
     double l1 = problem->l1, norm = 0.0;
-    if (l1 == 0.0) return;
+    if (!gd_is_proximal(problem)) return;
     for (int64_t j = 0; j < problem->n_outputs * problem->X.n_cols; j++) {
         double w = weights[j];
         norm += fabs(w);
@@ -330,6 +381,7 @@ void gd_add_l1(const gd_problem *problem, const double *weights, double *error, 
         double *g = gradient + j;
         if (w != 0.0) *g += w > 0.0 ? l1 : -l1;
         else *g = *g > l1 ? *g - l1 : *g < -l1 ? *g + l1 : 0.0;
+        if ((problem->lower && w <= problem->lower[j] && *g > 0.0) || (problem->upper && w >= problem->upper[j] && *g < 0.0)) *g = 0.0;
     }
     *error += l1 * norm;
 }
@@ -397,7 +449,7 @@ gd_status gd_scores(const gd_problem *problem, const double *coef, const double 
         engine.stacks = room;
         gd_parallel((problem->n + per_task - 1) / per_task, scores_task, &job, engine.n_threads);
         engine.stacks = own;
-        status = engine.interrupted ? GD_INTERRUPTED : GD_OK;
+        status = state_of_rows(&engine);
     }
     gd_release(room);
     gd_release(weights);

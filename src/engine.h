@@ -2,6 +2,8 @@
 #ifndef GDFAST_ENGINE_H
 #define GDFAST_ENGINE_H
 
+#include <stdatomic.h>
+
 #include "kernels.h"
 
 typedef struct gd_engine {
@@ -12,7 +14,7 @@ typedef struct gd_engine {
     const gd_hooks *hooks; /* may be NULL */
     double work;           /* elements read since the clock was last looked at */
     double next_poll;      /* seconds, by the monotonic clock */
-    volatile int interrupted;
+    atomic_int interrupted; /* set by the calling thread, read by all */
     int missing_threads;
     int64_t n_passes;      /* full reads of X, in rows / n */
     double rows_read;
@@ -42,13 +44,13 @@ gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *e
 gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count,
                           const double *weights, double *error, double *gradient, double *weight_sum);
 
-/* k == 1: one update per row over the same rows, see gd_kernels.steps. */
+/* Plain updates over the same rows, see gd_kernels.steps (k == 1, a row each) and csr_steps. */
 gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count, gd_steps *steps);
 
 /* l2 / 2 ||w||^2 */
 double gd_l2_penalty(const gd_problem *problem, const double *weights);
 
-/* gradient (k*d + k) of E with l1: the subgradient of least norm. */
+/* Error and gradient (k*d + k) with l1: the subgradient of least norm, without what points out of the bounds. */
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient);
 
 /* 1 if the call is to end: asks hooks->poll at most every 20 ms. Only for the calling thread. */

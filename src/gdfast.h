@@ -21,6 +21,11 @@
 extern "C" {
 #endif
 
+/* Raised whenever something declared here changes in a way that a caller compiled before would notice: a field, a value,
+ * an argument. New functions leave it as it is. Callers that did not compile the engine themselves compare it with
+ * gd_api_version(). */
+#define GD_API_VERSION 1
+
 enum { GD_BLOCK_ROWS = 256 };
 
 /* What a call came to. Python turns everything but GD_OK into an exception. */
@@ -30,24 +35,31 @@ typedef enum gd_status {
     GD_BAD_ARGUMENT, /* a struct breaks a rule stated below */
     GD_NOT_FINITE,   /* the very first pass met NaN or infinity: see gd_find_not_finite */
     GD_DIVERGED,     /* error or weights left the finite range: see gd_report */
+    GD_BAD_ROWS,     /* the structure of CSR rows is broken: an index that is no column, entries that are not there */
     GD_INTERRUPTED   /* a hook asked to stop at once */
 } gd_status;
 
-/* Stored types, all read in place. Compute runs in double for GD_F64 and the 32- and 64-bit integers, in float lanes
- * with double block sums for the rest. */
+/* Stored types, all read in place. Compute runs in double for GD_F64, the 32- and 64-bit integers and sparse rows, in float
+ * lanes with double block sums for the rest. */
 typedef enum gd_type {
     GD_F64, GD_F32, GD_F16, GD_U8, GD_I8, GD_U16, GD_I16, GD_U32, GD_I32, GD_U64, GD_I64,
     GD_N_TYPES
 } gd_type;
 
-/* A strided matrix somebody else owns and nobody here writes to. Strides are in bytes, of any sign, also 0; elements
- * may be unaligned and byte-swapped. data == NULL means "absent" where that is allowed. */
+/* A matrix somebody else owns and nobody here writes to. data == NULL means "absent" where that is allowed.
+ * Strided, if indptr is NULL: strides are in bytes, of any sign, also 0; elements may be unaligned and byte-swapped.
+ * Sparse rows (CSR), if it is not, which only X may be: row i is entries indptr[i] ... indptr[i + 1] - 1 of data, native and
+ * aligned GD_F32 or GD_F64, in the columns that indices names, in any order; entries of the same place add up. */
 typedef struct gd_matrix {
     const char *data;
     int64_t n_rows, n_cols;
     int64_t row_stride, col_stride;
-    int32_t type;    /* gd_type */
-    int32_t swapped; /* 1: the bytes of each element are in the other order */
+    int32_t type;        /* gd_type */
+    int32_t swapped;     /* 1: the bytes of each element are in the other order */
+    const void *indices; /* CSR: (n_stored) column numbers */
+    const void *indptr;  /* CSR: (n_rows + 1) */
+    int64_t n_stored;    /* CSR: how long data and indices are */
+    int32_t wide;        /* CSR: indices and indptr are int64_t, else int32_t */
 } gd_matrix;
 
 /* How y is to be read. */
@@ -70,10 +82,11 @@ typedef struct gd_problem {
     int32_t first_code;   /* of output 0, see gd_target; 0 for all classes, 1 for k = 1 and codes 0 and 1 */
     int32_t softmax;      /* 1: one distribution over the k outputs (log_loss), 0: independent outputs */
     int32_t fit_intercept;
-    double weight_mean;   /* mean of s over the rows that count, which mini-batches divide by; gd_descend finds it */
+    double weight_mean;   /* what mini-batches divide s by; 0: the mean of s over the rows that count, which gd_descend finds */
     double loss_param;    /* huber: epsilon; quantile: level; (squared_)epsilon_insensitive: epsilon */
     double smoothing;     /* > 0: kinks of the piecewise linear losses are rounded off over this width */
     double l2, l1;        /* strengths of the two penalties */
+    const double *lower, *upper; /* (k, d) bounds of the weights, NULL: none; lower <= upper. Infinite ones do not bind */
     int32_t double_lanes; /* 1: compute in double whatever the stored type */
 } gd_problem;
 
@@ -96,7 +109,7 @@ gd_status gd_error_and_gradient(const gd_problem *problem, const double *coef, c
 gd_status gd_scores(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
                     const gd_hooks *hooks, void *out, int out_is_float);
 
-/* The first element (in row order) that is NaN or infinite; *row = -1 if there is none. */
+/* The first element (in row order) of a strided matrix that is NaN or infinite; *row = -1 if there is none. */
 gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n, const gd_hooks *hooks, int64_t *row,
                              int64_t *col);
 
@@ -122,17 +135,18 @@ typedef struct gd_settings {
     int32_t keep_path;       /* 0 no, 1 after every epoch, 2 after every update */
 } gd_settings;
 
-/* The neuron and, for the update rules, all the state that the next update depends on. The caller owns coef and
- * intercept; the rest is managed by gd_state_init / gd_state_free. size = k*d + k, laid out coef first. */
+/* The neuron and all the state that the next update of a rule depends on: a descent that starts from the state that another
+ * left goes on as if there had been one. Managed by gd_state_init / gd_state_free. size = k*d + k, laid out coef first. */
 typedef struct gd_state {
     int64_t size;
-    double *weights;        /* (size) coef (k, d), then intercept (k) */
+    double *weights;        /* (size) coef (k, d), then intercept (k): where the rule stands */
+    double *answer;         /* (size) the weights to use: these, their mean, or those of the best epoch */
     double *velocity;       /* (size) momentum, or adam's first moment; NULL if unused */
     double *square;         /* (size) adagrad, rmsprop, adam: second moment; NULL if unused */
     double *mean;           /* (size) averaged weights; NULL if unused */
     int64_t t;              /* updates done */
     int64_t epoch;          /* epochs done */
-    double eta;             /* learning rate in force */
+    double eta;             /* learning rate in force; where t > 0, schedules that adapt go on from it */
 } gd_state;
 
 gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t size);
@@ -184,7 +198,7 @@ typedef struct gd_epoch {
 typedef int (*gd_epoch_hook)(void *context, const gd_epoch *epoch);
 
 /* Run the rule from state->weights. validation may be NULL; if given, its error is recorded every epoch, the weights of
- * the best epoch are returned, and n_iter_no_change epochs without an improvement end the descent. On any status but
+ * the best epoch are the answer, and n_iter_no_change epochs without an improvement end the descent. On any status but
  * GD_OK state->weights hold the last finite weights and must not be taken for a fit. */
 gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
                      const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state, gd_report *report);
@@ -220,6 +234,7 @@ gd_status gd_pointwise_softmax(const char *isa, int64_t n, int64_t k, const doub
 /* Choose the instruction set: the best of this machine, or the one named ("baseline", "avx2", "avx512"). Call once,
  * before anything else; GD_BAD_ARGUMENT if the name is unknown or the machine lacks it. */
 gd_status gd_init(const char *isa);
+int gd_api_version(void);            /* the GD_API_VERSION that the engine was compiled with */
 const char *gd_isa_name(void);
 const char *gd_available_isas(void); /* space separated, the worst first */
 

@@ -31,6 +31,9 @@ enum { GD_SCORES_STREAMS = 2, GD_GRADIENT_STREAMS = 4 };
 /* How many rows ahead a scattered row is asked for, and how many bytes of it; the processor's own prefetcher goes on. */
 enum { GD_ROWS_AHEAD = 32, GD_BYTES_AHEAD = 512 };
 
+/* Vectors of outputs that a sparse row's entries are multiplied with at once. */
+enum { GD_CSR_VECTORS = 4 };
+
 /* Slopes found at once where one row is all there is. */
 enum { GD_SLOPES = 2 };
 

@@ -3,6 +3,7 @@
 #define GDFAST_KERNELS_H
 
 #include "gdfast.h"
+#include "lazy.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define GD_BIG_ENDIAN 1
@@ -23,6 +24,8 @@ typedef struct gd_pass {
     const void *weights;    /* k == 1: (d_pad) real; k > 1: (d, k_pad) real; the padding is 0 */
     const double *bias;     /* (k) */
     int doubles;            /* real is double */
+    int narrow;             /* the data have no more than 24 bits: no need of more in a loss */
+    int sparse;             /* CSR rows */
     int direct;             /* X can be used where it lies: native, aligned, rows contiguous */
     int64_t out_size;       /* doubles that a block produces: 2 + k_pad + d * k_pad */
 } gd_pass;
@@ -35,6 +38,8 @@ typedef struct gd_scratch {
     double *z, *y, *r, *offset; /* (k, tile_rows), k == 1: (1, GD_BLOCK_ROWS); offset at least that */
     double *s, *e, *room, *probe; /* (GD_BLOCK_ROWS) */
     double *slopes;             /* (GD_BLOCK_ROWS) k == 1: dE/dz of the whole block */
+    int64_t *from, *to;         /* (GD_BLOCK_ROWS) CSR: the entries of each row of a tile */
+    int64_t *bad;               /* (1) CSR: 1 + a row whose structure is broken, 0: none seen */
 } gd_scratch;
 
 /* Centred and scaled columns u_j = (x_j - center_j) * scale_j, then a column of ones if the intercept is fitted. */
@@ -43,10 +48,11 @@ typedef struct gd_columns {
     int64_t d, p, p_pad;          /* p = d + fit_intercept */
 } gd_columns;
 
-/* Plain stochastic gradient descent, one row per update, fused: what gd_kernels.steps needs beyond the pass. */
+/* Plain stochastic gradient descent, fused: what gd_kernels.steps and csr_steps need beyond the pass. */
 typedef struct gd_steps {
-    const double *eta;      /* (count) learning rate of each update */
-    double *weights;        /* (d + 1) updated in place, the bias last */
+    const double *eta;      /* learning rate of each update */
+    double *weights;        /* steps: (d + 1) updated in place, the bias last */
+    gd_lazy *lazy;          /* csr_steps: updated in place */
     double error, weight;   /* sums of s loss, each before its update, and of s */
 } gd_steps;
 
@@ -63,7 +69,7 @@ typedef struct gd_kernels {
                          int64_t h_step);
     /* H[j, l] += sum_i h_i u_ij u_il for j0 <= j < j1 and l >= j0 / lanes * lanes. H (p, p_pad) double;
      * A, B (GD_GRAM_ROWS, p_pad) and G (j1 - j0, p_pad) scratch of real. */
-    void (*gram[2])(const gd_pass *pass, const gd_columns *columns, const double *h, int64_t first, int64_t count,
+    void (*gram[2])(const gd_pass *pass, const gd_scratch *scratch, const gd_columns *columns, const double *h, int64_t first, int64_t count,
                     int64_t j0, int64_t j1, void *A, void *B, void *G, double *H);
     /* How far columns of rows first ... first + count - 1 go from `center` (d): the most, largest (d), and the sum of
      * squares, added to square (d). */
@@ -76,6 +82,16 @@ typedef struct gd_kernels {
     void (*cholesky)(int64_t p, int64_t p_pad, double *H, const double *least);
     /* k == 1: `count` (<= GD_BLOCK_ROWS) updates w -= eta (s / mean s  dE/dz x + l2 w), a row each, in double. */
     void (*steps)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, gd_steps *steps);
+    /* CSR rows. The sums of gd_kernels.block, added to out. */
+    void (*csr_block)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *out);
+    /* Stored entries only, how many there are added to stored (d). In square each counts for what it has over a zero. */
+    void (*csr_spread)(const gd_pass *pass, const gd_scratch *scratch, const double *center, int64_t first, int64_t count,
+                       double *largest, double *square, double *stored);
+    /* Stored entries only, each for what it has over a zero; not the column of ones. */
+    void (*csr_diagonal)(const gd_pass *pass, const gd_scratch *scratch, const gd_columns *columns, const double *h, int64_t first,
+                         int64_t count, double *diagonal);
+    /* Updates by steps->lazy->batch rows each; count is a multiple of that, but at the end of an epoch. */
+    void (*csr_steps)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, gd_steps *steps);
     void (*pointwise)(int loss, double param, double smoothing, int64_t n, const double *z, const double *y,
                       double *error, double *slope, double *curvature);
     /* Z, Y, slope (k, step) with rows along the fast axis, n of them used; room (step). */

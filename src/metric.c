@@ -7,8 +7,9 @@
 
 #include "rng.h"
 #include "threads.h"
+#include "updates.h"
 
-enum { PANEL = 64, MOST_PARTS = 8 };
+enum { PANEL = 64, MOST_PARTS = 8, WIDE_SUMS = 1 << 16 };
 
 /* One row in each of m equal stretches, at a place that depends on its number only: no period of the data can hide. */
 static int64_t *sample_rows(const gd_problem *problem, int64_t m) {
@@ -25,7 +26,7 @@ static int64_t *sample_rows(const gd_problem *problem, int64_t m) {
 typedef struct gd_spread_job {
     gd_engine *engine;
     const double *center;
-    double *parts;          /* (n_parts, 2, d) largest, square */
+    double *parts;          /* (n_parts, 3, d) largest, square, sparse rows: how many are stored */
     int64_t part_rows;
 } gd_spread_job;
 
@@ -33,28 +34,36 @@ static void spread_task(void *context, int64_t part, int worker) {
     const gd_spread_job *job = context;
     gd_engine *engine = job->engine;
     int64_t d = engine->pass.d, from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows);
-    double *largest = job->parts + part * 2 * d;
+    double *largest = job->parts + part * 3 * d;
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
         if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
-        engine->kernels->spread[engine->pass.doubles](&engine->pass, &engine->scratch[worker], job->center, at,
-                                                      gd_min(to - at, GD_BLOCK_ROWS), largest, largest + d);
+        int64_t rows = gd_min(to - at, GD_BLOCK_ROWS);
+        if (engine->pass.sparse)
+            engine->kernels->csr_spread(&engine->pass, &engine->scratch[worker], job->center, at, rows, largest, largest + d, largest + 2 * d);
+        else
+            engine->kernels->spread[engine->pass.doubles](&engine->pass, &engine->scratch[worker], job->center, at, rows, largest, largest + d);
     }
 }
 
 /* largest, square (d) over the rows of an engine; parts fixed by n alone. */
 static gd_status find_spread(gd_engine *engine, const double *center, double *largest, double *square) {
     int64_t d = engine->pass.d, n_blocks = (engine->problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS;
-    int64_t n_parts = gd_min(MOST_PARTS, n_blocks);
-    gd_spread_job job = {engine, center, gd_alloc(n_parts * 2 * d, 8), (n_blocks + n_parts - 1) / n_parts * GD_BLOCK_ROWS};
+    int64_t n_parts = engine->pass.sparse && d > WIDE_SUMS ? 1 : gd_min(MOST_PARTS, n_blocks);
+    gd_spread_job job = {engine, center, gd_alloc(n_parts * 3 * d, 8), (n_blocks + n_parts - 1) / n_parts * GD_BLOCK_ROWS};
     if (!job.parts) return GD_NO_MEMORY;
     gd_parallel(n_parts, spread_task, &job, engine->n_threads);
     memset(largest, 0, sizeof *largest * (size_t)d);
     memset(square, 0, sizeof *square * (size_t)d);
     for (int64_t part = 0; part < n_parts; part++)
         for (int64_t j = 0; j < d; j++) {
-            largest[j] = fmax(largest[j], job.parts[part * 2 * d + j]);
-            square[j] += job.parts[(part * 2 + 1) * d + j];
+            largest[j] = fmax(largest[j], job.parts[part * 3 * d + j]);
+            square[j] += job.parts[(part * 3 + 1) * d + j];
+            if (part > 0) job.parts[2 * d + j] += job.parts[(part * 3 + 2) * d + j];
         }
+    for (int64_t j = 0; engine->pass.sparse && j < d; j++) { /* the zeros */
+        if (job.parts[2 * d + j] < (double)engine->problem.n) largest[j] = fmax(largest[j], fabs(center[j]));
+        square[j] = fmax(square[j] + (double)engine->problem.n * center[j] * center[j], 0.0);
+    }
     gd_release(job.parts);
     return engine->interrupted ? GD_INTERRUPTED : GD_OK;
 }
@@ -117,12 +126,13 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     int64_t p_pad = (p + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F, matrix = diagonal ? p : p * p_pad;
     metric->k = k, metric->p = p, metric->p_pad = p_pad, metric->size = k * p;
     metric->diagonal = diagonal;
-    metric->keep_model = problem->l1 > 0.0 && !diagonal;
+    metric->keep_model = gd_is_proximal(problem) && !diagonal;
     /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
     int alike = k == 1 || problem->loss == gd_loss_squared_error;
     int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 1e9;
     metric->n_factors = alike || dear ? 1 : k;
-    int64_t f = metric->n_factors, threads = metric->engine.n_threads, room = (2 * GD_GRAM_ROWS + PANEL) * p_pad;
+    int64_t f = metric->n_factors, threads = metric->engine.n_threads;
+    int64_t room = diagonal ? p_pad : (2 * GD_GRAM_ROWS + PANEL) * p_pad;
     double *at = metric->arena = gd_alloc(f * matrix * (metric->keep_model ? 2 : 1) + 3 * d + 2 * f * sample.n + p + k + threads * room, 8);
     if (!at) return GD_NO_MEMORY;
     metric->room = at, at += threads * room;
@@ -193,7 +203,7 @@ static void gram_task(void *context, int64_t task, int worker) {
     double *A = (double *)metric->room + worker * (2 * GD_GRAM_ROWS + PANEL) * p_pad;
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
         if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
-        engine->kernels->gram[engine->pass.doubles](&engine->pass, &metric->columns, job->h + at, at, gd_min(to - at, GD_BLOCK_ROWS),
+        engine->kernels->gram[engine->pass.doubles](&engine->pass, &engine->scratch[worker], &metric->columns, job->h + at, at, gd_min(to - at, GD_BLOCK_ROWS),
                                                     j0, gd_min(p, j0 + PANEL), A, A + GD_GRAM_ROWS * p_pad,
                                                     A + 2 * GD_GRAM_ROWS * p_pad, job->parts + part * p * p_pad);
     }
@@ -218,9 +228,19 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
     memset(diagonal, 0, sizeof *diagonal * (size_t)metric->p);
     for (int64_t at = 0; at < n; at += GD_BLOCK_ROWS) {
         if (gd_engine_poll(engine)) return GD_INTERRUPTED;
-        engine->kernels->diagonal[engine->pass.doubles](&engine->pass, &metric->columns, h + at, at, gd_min(n - at, GD_BLOCK_ROWS),
-                                                        metric->room, diagonal);
+        if (engine->pass.sparse)
+            engine->kernels->csr_diagonal(&engine->pass, engine->scratch, &metric->columns, h + at, at, gd_min(n - at, GD_BLOCK_ROWS), diagonal);
+        else engine->kernels->diagonal[engine->pass.doubles](&engine->pass, &metric->columns, h + at, at, gd_min(n - at, GD_BLOCK_ROWS),
+                                                             metric->room, diagonal);
     }
+    if (!engine->pass.sparse) return GD_OK;
+    double bend = 0.0; /* what zeros have */
+    for (int64_t i = 0; i < n; i++) bend += h[i];
+    for (int64_t j = 0; j < metric->columns.d; j++) {
+        double zero = metric->center[j] * metric->scale[j];
+        diagonal[j] = fmax(diagonal[j] + bend * zero * zero, 0.0);
+    }
+    for (int64_t j = metric->columns.d; j < metric->p; j++) diagonal[j] += bend;
     return GD_OK;
 }
 

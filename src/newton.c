@@ -18,7 +18,7 @@ enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000
        MOST_ROWS = 1 << 19 /* of a sample */ };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
-    int count;
+    int count, most;
     double *s[MEMORY], *y[MEMORY], rho[MEMORY];
 } gd_pairs;
 
@@ -74,12 +74,13 @@ static gd_status record(gd_newton_work *work, double eta, int *stop) {
 static void remember(gd_newton_work *work) {
     gd_pairs *pairs = &work->pairs;
     int64_t size = work->metric->size;
-    if (pairs->count == MEMORY) {
+    if (pairs->count == pairs->most) {
         double *s = pairs->s[0], *y = pairs->y[0];
-        memmove(pairs->s, pairs->s + 1, sizeof *pairs->s * (MEMORY - 1));
-        memmove(pairs->y, pairs->y + 1, sizeof *pairs->y * (MEMORY - 1));
-        memmove(pairs->rho, pairs->rho + 1, sizeof *pairs->rho * (MEMORY - 1));
-        pairs->s[MEMORY - 1] = s, pairs->y[MEMORY - 1] = y;
+        size_t kept = (size_t)pairs->most - 1;
+        memmove(pairs->s, pairs->s + 1, sizeof *pairs->s * kept);
+        memmove(pairs->y, pairs->y + 1, sizeof *pairs->y * kept);
+        memmove(pairs->rho, pairs->rho + 1, sizeof *pairs->rho * kept);
+        pairs->s[kept] = s, pairs->y[kept] = y;
         pairs->count--;
     }
     double *s = pairs->s[pairs->count], *y = pairs->y[pairs->count];
@@ -117,10 +118,11 @@ static void quasi_newton_step(gd_newton_work *work) {
     work->decrement = fmax(work->decrement, 0.5 * gd_dot(size, work->gradient, q));
 }
 
-/* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| by cyclic coordinate descent
+/* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| within its bounds by cyclic coordinate descent
  * over the active weights, with full sweeps to find new ones (Friedman, Hastie & Tibshirani 2010). product = H delta. */
-static void coordinate_descent(gd_metric *metric, const double *H, double l1, const double *v, const double *gradient,
+static void coordinate_descent(gd_metric *metric, const double *H, int64_t output, const double *v, const double *gradient,
                                double *target, double *product) {
+    const gd_problem *problem = &metric->engine.problem;
     int64_t d = metric->columns.d, p = metric->p, stride = metric->diagonal ? 0 : metric->p_pad;
     double first = 0.0;
     int everything = 1;
@@ -130,8 +132,9 @@ static void coordinate_descent(gd_metric *metric, const double *H, double l1, co
         double gain = 0.0;
         for (int64_t j = 0; j < p; j++) {
             if (!everything && target[j] == 0.0) continue;
-            double bend = metric->diagonal ? H[j] : H[j * stride + j], threshold = j < d ? l1 * metric->scale[j] : 0.0;
+            double bend = metric->diagonal ? H[j] : H[j * stride + j], threshold = j < d ? problem->l1 * metric->scale[j] : 0.0;
             double moved_to = gd_soft(target[j] - (gradient[j] + product[j]) / bend, threshold / bend);
+            if (j < d) moved_to = gd_clip(problem, output * d + j, moved_to * metric->scale[j]) / metric->scale[j];
             double change = moved_to - target[j];
             if (change == 0.0) continue;
             target[j] = moved_to;
@@ -153,7 +156,7 @@ static void proximal_step(gd_newton_work *work) {
     int64_t p = metric->p;
     for (int64_t c = 0; c < metric->k; c++) {
         const double *H = metric->model + (metric->n_factors == 1 ? 0 : c) * p * (metric->diagonal ? 1 : metric->p_pad);
-        coordinate_descent(metric, H, l1, work->v + c * p, work->gradient + c * p, work->target + c * p, work->room + c * p);
+        coordinate_descent(metric, H, c, work->v + c * p, work->gradient + c * p, work->target + c * p, work->room + c * p);
         for (int64_t j = c * p; j < (c + 1) * p; j++) {
             work->step[j] = work->target[j] - work->v[j];
             quadratic += work->step[j] * work->room[j];
@@ -166,7 +169,7 @@ static void proximal_step(gd_newton_work *work) {
 }
 
 static void find_step(gd_newton_work *work) {
-    if (work->metric->engine.problem.l1 > 0.0) proximal_step(work);
+    if (gd_is_proximal(&work->metric->engine.problem)) proximal_step(work);
     else quasi_newton_step(work);
 }
 
@@ -188,7 +191,7 @@ static gd_status line_search(gd_newton_work *work, gd_engine *engine, double *t)
         if (isfinite(work->new_error) && gd_all_finite(size, work->new_gradient)) {
             if (rise <= 1e-4 * *t * work->slope) return GD_OK;
             int flatter = fabs(gd_dot(size, work->new_gradient, work->step)) <= 0.5 * fabs(work->slope);
-            if (fabs(rise) <= noise && (engine->problem.l1 > 0.0 ? trial == 0 : flatter)) return GD_OK;
+            if (fabs(rise) <= noise && (gd_is_proximal(&engine->problem) ? trial == 0 : flatter)) return GD_OK;
             if (fabs(*t * work->slope) <= 0.1 * noise) break;
             double best = -work->slope * *t * *t / (2.0 * (rise - work->slope * *t));
             *t = fmin(0.5 * *t, fmax(0.1 * *t, best));
@@ -262,7 +265,7 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
             work->precise_enough = *stop = 1;
             return GD_OK;
         }
-        if (engine->problem.l1 == 0.0) remember(work);
+        if (!gd_is_proximal(&engine->problem)) remember(work);
         accept(work);
         refreshed = 0;
         step++;
@@ -312,11 +315,12 @@ static int64_t metric_rows(const gd_problem *problem, int smooth) {
 
 static gd_status allocate(gd_newton_work *work, void **arena) {
     int64_t size = work->metric->size, full = work->run->size;
-    double *at = *arena = gd_alloc((7 + 2 * MEMORY) * size + 2 * full, 8);
+    int most = work->pairs.most = (int)gd_max(5, gd_min(MEMORY, (1 << 24) / size)); /* in 256 MB, but for the very largest models */
+    double *at = *arena = gd_alloc((7 + 2 * most) * size + 2 * full, 8);
     if (!at) return GD_NO_MEMORY;
     double **slots[] = {&work->v, &work->gradient, &work->new_v, &work->new_gradient, &work->step, &work->target, &work->room};
     for (int i = 0; i < 7; i++, at += size) *slots[i] = at;
-    for (int i = 0; i < MEMORY; i++, at += 2 * size) work->pairs.s[i] = at, work->pairs.y[i] = at + size;
+    for (int i = 0; i < most; i++, at += 2 * size) work->pairs.s[i] = at, work->pairs.y[i] = at + size;
     work->weights = at, work->full_gradient = at + full;
     return GD_OK;
 }
@@ -481,7 +485,7 @@ gd_status gd_newton(gd_run *run) {
     if (!status && smooth) status = gd_metric_build(&metric, run->state->weights, 0.0);
     if (!status && problem->loss == gd_loss_huber && !metric.rows) /* a bend that few rows reach is a kink */
         smooth = gd_metric_bent_rows(&metric) >= gd_max(5 * metric.p, problem->n / 10);
-    run->report->method = !smooth ? GD_METHOD_SMOOTHED : problem->l1 > 0.0 ? GD_METHOD_PROXIMAL : wide ? GD_METHOD_DIAGONAL
+    run->report->method = !smooth ? GD_METHOD_SMOOTHED : gd_is_proximal(problem) ? GD_METHOD_PROXIMAL : wide ? GD_METHOD_DIAGONAL
                           : exact && rows == 0 ? GD_METHOD_GRAM : GD_METHOD_NEWTON;
     if (!status) status = smooth ? descend_smooth(&work) : descend_smoothed(&work);
     run->engine.rows_read += metric.rows ? 0.0 : metric.engine.rows_read;

@@ -22,6 +22,8 @@ static gd_problem one_output(const gd_problem *problem, int64_t c) {
     if (problem->target == GD_CODES) one.first_code = problem->first_code + (int32_t)c;
     else one.y.data += c * one.y.col_stride, one.y.n_cols = 1;
     if (one.offset.data && one.offset.n_cols > 1) one.offset.data += c * one.offset.col_stride, one.offset.n_cols = 1;
+    if (one.lower) one.lower += c * one.X.n_cols;
+    if (one.upper) one.upper += c * one.X.n_cols;
     return one;
 }
 
@@ -118,6 +120,7 @@ static gd_status descend_each(gd_relay *relay, const gd_problem *problem, double
     if (!status)
         status = gd_error_and_gradient(problem, weights, weights + run->n_coef, run->settings->n_threads, relay->hooks,
                                        &run->report->error, NULL, NULL);
+    if (!status) memcpy(run->state->answer, weights, sizeof *weights * (size_t)run->size);
     run->report->suboptimality = run->report->error != 0.0 ? left / fabs(run->report->error) : 0.0;
     return status;
 }

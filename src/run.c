@@ -114,7 +114,7 @@ static gd_problem linear_problem(const gd_problem *problem, const double *y) {
     gd_problem linear = *problem;
     linear.n_outputs = 1, linear.loss = gd_loss_squared_error, linear.softmax = 0, linear.target = GD_VALUES;
     linear.l2 = linear.l1 = 0.0;
-    linear.y = (gd_matrix){(const char *)y, problem->y.n_rows, 1, 0, 0, GD_F64, 0};
+    linear.y = (gd_matrix){.data = (const char *)y, .n_rows = problem->y.n_rows, .n_cols = 1, .type = GD_F64};
     linear.offset.data = NULL;
     return linear;
 }

@@ -1,12 +1,21 @@
 /* The update rules: explicit state in, one step out. gradient is that of the smooth part of E; L1 follows as a proximal
- * step (soft threshold by the rate of that weight), so zeros are exact. The first n_coef weights are penalised, the
- * rest are biases. */
+ * step (soft threshold by the rate of that weight), so zeros are exact, and bounds as a projection. The first k d weights
+ * are penalised and bounded, the rest are biases. */
 #ifndef GDFAST_UPDATES_H
 #define GDFAST_UPDATES_H
 
 #include <math.h>
 
 #include "gdfast.h"
+
+/* Does more than l2 act on the weights themselves? Then steps are proximal. */
+static inline int gd_is_proximal(const gd_problem *problem) { return problem->l1 > 0.0 || problem->lower || problem->upper; }
+
+/* The nearest value to w that weight j may have. */
+static inline double gd_clip(const gd_problem *problem, int64_t j, double w) {
+    if (problem->lower) w = fmax(w, problem->lower[j]);
+    return problem->upper ? fmin(w, problem->upper[j]) : w;
+}
 
 /* argmin_v (v - w)^2 / 2 + threshold |v| */
 static inline double gd_soft(double w, double threshold) {
@@ -63,8 +72,10 @@ static inline double gd_update_adam(const gd_settings *settings, gd_state *state
 }
 
 /* One step of the rule in the settings, then the proximal step, then the running mean. state->t counts this update. */
-static inline void gd_update(const gd_settings *settings, gd_state *state, const double *gradient, double eta, double l1,
-                             int64_t n_coef) {
+static inline void gd_update(const gd_problem *problem, const gd_settings *settings, gd_state *state, const double *gradient,
+                             double eta) {
+    double l1 = problem->l1;
+    int64_t n_coef = problem->n_outputs * problem->X.n_cols;
     state->t++;
     state->eta = eta;
     switch (settings->solver) {
@@ -78,6 +89,8 @@ static inline void gd_update(const gd_settings *settings, gd_state *state, const
         for (int64_t j = 0; j < n_coef; j++) w[j] = gd_soft(w[j], l1 * gd_rate(settings->solver, eta, state->square[j]));
     else if (l1 > 0.0)
         for (int64_t j = 0; j < n_coef; j++) w[j] = gd_soft(w[j], l1 * eta);
+    if (problem->lower || problem->upper)
+        for (int64_t j = 0; j < n_coef; j++) w[j] = gd_clip(problem, j, w[j]);
     if (state->mean && state->t >= settings->average) {
         double share = 1.0 / (double)(state->t - settings->average + 1);
         for (int64_t j = 0; j < state->size; j++) state->mean[j] += share * (w[j] - state->mean[j]);

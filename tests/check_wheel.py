@@ -15,7 +15,7 @@ import gdfast
 def main() -> None:
     """Look for the files that others build on, then train and predict."""
     package = importlib.resources.files("gdfast")
-    for name in ("_core.pxd", "_core.pyi", "py.typed", "include/gdfast.h"):
+    for name in ("_core.pxd", "_core.pyi", "py.typed", "include/gdfast.h", "include/src/run.c", "include/src/load.inc"):
         assert package.joinpath(name).is_file(), f"{name} is missing from the wheel"
     assert pathlib.Path(gdfast.get_include(), "gdfast.h").is_file()
     assert "site-packages" in gdfast.__file__, gdfast.__file__

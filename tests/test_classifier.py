@@ -224,7 +224,7 @@ def test_labels_of_validation_data(breast_cancer):
     coded = GDClassifier().fit(X[:400], y[:400], X_val=X[400:], y_val=y[400:])
     named = GDClassifier().fit(X[:400], names[:400], X_val=X[400:], y_val=names[400:])
     assert_array_equal(coded.validation_curve_, named.validation_curve_)
-    with pytest.raises(ValueError, match=r"y_val must hold labels that y has.*unknown"):
+    with pytest.raises(ValueError, match=r"y_val must hold labels of classes_, \[.benign.*got .unknown. at row 1"):
         GDClassifier().fit(X, names, X_val=X[:2], y_val=["benign", "unknown"])
     # validation rows of a single class are fine
     GDClassifier(max_iter=3, tol=None).fit(X, names, X_val=X[:1], y_val=names[:1])

@@ -73,7 +73,13 @@ def test_readme_commands():
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "examples/embedding/README.md",
+        *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    ],
 )
 def test_links(document):
     """Links to files of the project lead somewhere."""
@@ -88,8 +94,9 @@ def test_the_map_is_complete():
     named = set(re.findall(r"[\w.]+\.\w+", text))
     for stem, endings in re.findall(r"(\w+)((?:/?\.\w+)+)", text):
         named |= {stem + ending for ending in endings.split("/")}
-    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "tests/typing", "benchmarks", "examples", "docs"]
-    kinds = {".c", ".h", ".inc", ".py", ".pyx", ".pxd", ".pyi", ".md", ".txt"}
+    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "tests/typing", "benchmarks", "docs"]
+    folders += ["examples", "examples/embedding"]
+    kinds = {".c", ".h", ".inc", ".py", ".pyx", ".pxd", ".pxi", ".pyi", ".md", ".txt", ".toml"}
     files = [path for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in kinds]
     assert len(files) > 80
     assert [path for path in files if path.name not in named and not path.match("tests/c/test_*.c")] == []

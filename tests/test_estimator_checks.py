@@ -55,8 +55,18 @@ TEXTBOOK = [
 
 def expected_failures(estimator):
     check = "check_sample_weight_equivalence_on_dense_data"
+    partial = (
+        "check_estimators_partial_fit_n_features",
+        "check_fit_score_takes_y",
+        "check_n_features_in_after_fitting",
+    )
     if estimator.early_stopping:
-        return {check: "the held-out rows are drawn at random, others of repeated rows than of weighted ones"}
+        return {
+            check: "the held-out rows are drawn at random, others of repeated rows than of weighted ones",
+            **dict.fromkeys(partial, "partial_fit refuses early_stopping, as scikit-learn's does"),
+        }
+    if getattr(estimator, "class_weight", None) == "balanced":
+        return dict.fromkeys(partial, "partial_fit refuses class_weight='balanced', as scikit-learn's does")
     if estimator.solver not in ("auto", "gd") or estimator.loss == "perceptron":
         return {check: "a row of weight 2 is in one mini-batch, a repeated row may be in two"}
     if estimator.loss == "hinge":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pathlib
 import pickle
 import stat
 import tracemalloc
@@ -19,6 +20,8 @@ from gdfast import modelfile
 from gdfast._fields import checksum
 from gdfast.encoder import Encoder
 from gdfast.exceptions import ModelFileError
+
+FILES = pathlib.Path(__file__).parent / "files"
 
 
 def make_model(task="classification", classes=("no", "perhaps", "yes"), dtype=np.float64):
@@ -287,11 +290,49 @@ def test_a_doubled_key_is_refused_wherever_it_is(saved, tmp_path):
 
 
 def test_another_version_is_named_beside_ours(document, tmp_path):
-    document["version"] = 2
-    refuse(write(tmp_path, document), "format version 2, this gdfast reads version 1")
-    for version in (True, 1.0, "1", None):
+    for version in (3, 0, -1, True, 2.0, "2", None):
         document["version"] = version
-        refuse(write(tmp_path, document), "this gdfast reads version 1")
+        refuse(write(tmp_path, document), f"is of format version {version!r}, this gdfast reads versions 1 to 2")
+
+
+def test_files_of_version_1_load():
+    """Written by gdfast 0.1.0; the numbers are those it had."""
+    model = modelfile.load(FILES / "classification-1.gdf")
+    assert model.classes == ["no", "perhaps", "yes"]
+    coef = [
+        [0.03712756995875366, -0.1327306059092104, -0.03135441678534462, 0.16408502269455752],
+        [0.09095304332712173, -0.22157268857269488, 0.23928335287761252, -0.01771066430491526],
+        [-0.12044412173347262, 0.3533191900407238, -0.20638050771779573, -0.14693868232292837],
+    ]
+    assert model.estimator.coef_.tolist() == coef
+    assert model.estimator.intercept_.tolist() == [-0.045334331468136924, -0.47529581424847245, 0.5206301457166096]
+    assert model.estimator.predict([[3.0, 1.0, 0.0, 0.0], [3.0, 0.0, 1.0, 0.0]]).tolist() == [2, 1]
+    model = modelfile.load(FILES / "regression-1.gdf")
+    assert model.estimator.intercept_.tolist() == [0.47387015652592446]
+    coef = [3.001991926271503, -0.0023446485063741375, 0.044971586638790466, -0.042627097078399984]
+    assert model.estimator.coef_.tolist() == coef
+    assert model.estimator.get_params() == gdfast.GDRegressor(alpha=0.1, random_state=3).get_params()
+
+
+def test_a_file_of_version_1_becomes_one_of_ours(tmp_path):
+    model = modelfile.load(FILES / "classification-1.gdf")
+    modelfile.save(model, tmp_path / "model.gdf")
+    again = modelfile.load(tmp_path / "model.gdf")
+    assert again.to_document() == model.to_document()
+    assert json.loads((tmp_path / "model.gdf").read_text())["version"] == 2
+
+
+def test_files_of_version_1_are_checked_as_ours_are(tmp_path):
+    document = json.loads((FILES / "classification-1.gdf").read_text())
+    for path, value, match in [
+        (("estimator",), None, "field estimator must be an object"),
+        (("estimator", "coef"), array(np.zeros((3, 3))), "field estimator.coef.shape"),
+        (("estimator", "n_features"), 3, "field estimator.coef.shape"),
+        (("estimator", "params", "alpha"), -1.0, "alpha"),
+        (("estimator", "loss"), ..., "field estimator.loss is missing"),
+        (("estimator", "more"), 1, "unknown field 'estimator.more'"),
+    ]:
+        refuse(write(tmp_path, replaced(document, path, value)), match)
 
 
 def test_an_edited_file_is_refused(document, tmp_path):
@@ -328,7 +369,7 @@ WRONG_FIELDS = [
     (("target", "column"), 3, "field target.column must be text"),
     (("target", "kind"), "date", "field target.kind must be one of number, text"),
     (("target", "kind"), "number", r"field target.classes\[0\] must be a number"),
-    (("target", "classes"), ["no", "yes"], "field estimator.coef.shape must be"),
+    (("target", "classes"), ["no", "yes"], r"field estimator.classes must be \[0, 1\], got \[0, 1, 2\]"),
     (("target", "classes"), ["yes", "perhaps", "no"], "sorted labels"),
     (("target", "classes"), ["no", "no", "yes"], "none twice"),
     (("target", "classes"), ["no", None, "yes"], r"target.classes\[1\] must be text"),
@@ -387,6 +428,12 @@ WRONG_FIELDS = [
     (("estimator", "coef", "base64"), "*" * 128, "field estimator.coef.base64 is damaged"),
     (("estimator", "coef", "base64"), "AAAA", "the 96 bytes of shape"),
     (("estimator", "coef", "more"), 1, "unknown field 'estimator.coef.more'"),
+    (("estimator", "format"), "gdfast-model", "is not that of a gdfast estimator"),
+    (("estimator", "version"), 2, "this gdfast reads version 1"),
+    (("estimator", "gdfast"), None, "field estimator.gdfast must be text"),
+    (("estimator", "n_features"), 3, "field estimator.coef.shape"),
+    (("estimator", "n_outputs"), 1, "field estimator.classes.values must be 2 sorted labels"),
+    (("estimator", "classes"), {"dtype": "int64", "values": [0, 1, 3]}, r"estimator.classes must be \[0, 1, 2\]"),
     (("estimator", "intercept"), array(np.zeros(2)), "field estimator.intercept.shape"),
     (("spread",), array(np.zeros(5)), "field spread.shape"),
     (("summary", "rows"), "many", "field summary.rows"),

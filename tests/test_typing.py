@@ -57,7 +57,7 @@ def test_the_names_are_those_that_the_engine_knows():
 def test_fitted_attributes_are_of_the_stated_types(Estimator, validated):
     X, y = data()
     more = {"X_val": X, "y_val": y} if validated else {}
-    model = Estimator(max_iter=3, tol=None, solver="gd").fit(X.astype(np.float32), y, **more)
+    model = Estimator(max_iter=3, tol=None, solver="gd").fit(X, y, **more)
     types = {"n_iter_": int, "t_": float, "loss_": float, "n_features_in_": int}
     for name, type_ in types.items():
         assert type(getattr(model, name)) is type_, name

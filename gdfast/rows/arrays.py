@@ -12,7 +12,7 @@ from gdfast import _core
 from gdfast._messages import warn
 from gdfast._types import Array, Doubles, Numbers
 
-__all__ = ["as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "refuse_masked"]
+__all__ = ["as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "not_finite", "refuse_masked"]
 
 _BLOCK = 2**16  # values that several looks find in cache
 
@@ -125,11 +125,16 @@ def check_finite(values: Array, name: str, rows: Numbers | None = None) -> None:
     if found is None:
         return
     row, column = found
-    value = values[row] if values.ndim == 1 else values[row, column]
+    if values.ndim == 1:
+        raise not_finite(name, values[row], f"row {row}")
+    raise not_finite(name, values[row, column], f"row {row}, column {column}")
+
+
+def not_finite(name: str, value: float, where: str) -> ValueError:
+    """The error about a value that is NaN or infinite."""
     what = "NaN" if np.isnan(value) else "infinity or a value too large for its type"
-    where = f"first at row {row}" + ("" if values.ndim == 1 else f", column {column}")
     cure = ": missing values must be filled or dropped first" if np.isnan(value) else ""
-    raise ValueError(f"Input {name} contains {what}. ({where}){cure}")
+    return ValueError(f"Input {name} contains {what}. (first at {where}){cure}")
 
 
 def refuse_masked(values: ArrayLike | None, name: str) -> None:

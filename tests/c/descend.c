@@ -32,7 +32,7 @@ static int curves_equal(const gd_curve *a, const gd_curve *b) {
 int outcomes_equal(const outcome *a, const outcome *b) {
     const gd_report *p = &a->report, *q = &b->report;
     return a->status == b->status && p->reason == q->reason && p->n_iter == q->n_iter && p->error == q->error &&
-           !memcmp(a->state.weights, b->state.weights, sizeof(double) * (size_t)a->state.size) && curves_equal(&p->loss, &q->loss) &&
+           !memcmp(a->state.answer, b->state.answer, sizeof(double) * (size_t)a->state.size) && curves_equal(&p->loss, &q->loss) &&
            curves_equal(&p->validation, &q->validation) && curves_equal(&p->gradient_norm, &q->gradient_norm) &&
            curves_equal(&p->eta, &q->eta) && curves_equal(&p->path, &q->path);
 }
@@ -44,6 +44,6 @@ static int all_finite(const double *x, int64_t n) {
 }
 
 int outcome_finite(const outcome *o) {
-    return all_finite(o->state.weights, o->state.size) && isfinite(o->report.error) && all_finite(o->report.loss.data, o->report.loss.size) &&
+    return all_finite(o->state.answer, o->state.size) && isfinite(o->report.error) && all_finite(o->report.loss.data, o->report.loss.size) &&
            all_finite(o->report.gradient_norm.data, o->report.gradient_norm.size);
 }

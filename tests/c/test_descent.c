@@ -91,14 +91,14 @@ static void check_rule(const recipe *r, const gd_settings *s) {
     CHECK(o.status == GD_OK && o.state.t == b.t, "status %d, %d updates", o.status, (int)o.state.t);
     double worst = 0.0, zeros = 0.0;
     for (int64_t j = 0; j < c.size; j++) {
-        worst = fmax(worst, fabs(o.state.weights[j] - expected[j]) / (0.1 + fabs(expected[j])));
-        zeros += (o.state.weights[j] == 0.0) != (expected[j] == 0.0);
+        worst = fmax(worst, fabs(o.state.answer[j] - expected[j]) / (0.1 + fabs(expected[j])));
+        zeros += (o.state.answer[j] == 0.0) != (expected[j] == 0.0);
     }
     CHECK(worst < 1e-8 && zeros == 0.0, "%s solver %d schedule %d momentum %g nesterov %d batch %d shuffle %d average %d l1 %g d %d k %d: off by %g",
           gd_loss_name(r->loss), s->solver, s->schedule, s->momentum, s->nesterov, (int)s->batch_size, s->shuffle, (int)s->average, r->l1,
           (int)r->d, (int)r->k, worst);
     CHECK(o.report.n_iter == s->max_iter && o.report.loss.size == s->max_iter && o.report.reason == GD_STOP_MAX_ITER, "%d epochs", (int)o.report.n_iter);
-    naive_sums at_end = naive_evaluate(&c, o.state.weights, 1e-12);
+    naive_sums at_end = naive_evaluate(&c, o.state.answer, 1e-12);
     CHECK(fabs(o.report.error - at_end.error) <= at_end.slack, "error %g at the end, expected %g", o.report.error, at_end.error);
     naive_free(&at_end);
     outcome_free(&o);
@@ -168,11 +168,11 @@ static void auto_finds_the_optimum(void) {
             CHECK(converged || (!smooth && o.report.n_iter == s.max_iter), "%s variant %d: reason %d after %d", gd_loss_name(r.loss), variant,
                   o.report.reason, (int)o.report.n_iter);
             if (c.problem.fit_intercept) {
-                double more = best_improvement(&c, o.state.weights);
+                double more = best_improvement(&c, o.state.answer);
                 CHECK(more < (!converged ? 1e-3 : smooth && r.type == GD_F64 ? 1e-7 : 2e-6), "%s variant %d: %g to be gained, reason %d",
                       gd_loss_name(r.loss), variant, more, o.report.reason);
             } else
-                for (int64_t j = r.k * r.d; j < c.size; j++) CHECK(o.state.weights[j] == 0.0, "%s variant %d: intercept", gd_loss_name(r.loss), variant);
+                for (int64_t j = r.k * r.d; j < c.size; j++) CHECK(o.state.answer[j] == 0.0, "%s variant %d: intercept", gd_loss_name(r.loss), variant);
             outcome_free(&o);
             data_free(&c);
         }
@@ -187,7 +187,7 @@ static void steepest_descent_finds_the_optimum(void) {
         s.momentum = variant % 3 ? 0.5 : 0.0, s.nesterov = variant % 3 == 2;
         outcome o = descend(&c.problem, NULL, &s, NULL, NULL, NULL);
         CHECK(o.status == GD_OK && o.report.reason == GD_STOP_CONVERGED, "variant %d: reason %d after %d", variant, o.report.reason, (int)o.report.n_iter);
-        CHECK(best_improvement(&c, o.state.weights) < 1e-7, "variant %d", variant);
+        CHECK(best_improvement(&c, o.state.answer) < 1e-7, "variant %d", variant);
         for (int64_t i = 1; i < o.report.loss.size; i++)
             CHECK(o.report.loss.data[i] <= o.report.loss.data[i - 1], "variant %d: E rises at epoch %d", variant, (int)i);
         outcome_free(&o);
@@ -205,7 +205,7 @@ static void wide(void) {
         outcome o = descend(&c.problem, NULL, &s, NULL, NULL, NULL);
         CHECK(o.status == GD_OK && o.report.reason == GD_STOP_CONVERGED, "l1 %d: status %d reason %d after %d", l1, o.status, o.report.reason, (int)o.report.n_iter);
         double zeros = 0.0;
-        for (int64_t j = 0; j < r.d; j++) zeros += o.state.weights[j] == 0.0;
+        for (int64_t j = 0; j < r.d; j++) zeros += o.state.answer[j] == 0.0;
         CHECK(l1 ? zeros > 1000.0 : zeros == 0.0, "l1 %d: %g exact zeros", l1, zeros);
         outcome_free(&o);
         data_free(&c);
@@ -366,7 +366,7 @@ static void validation(void) {
             for (int64_t i = 0; i < o.report.validation.size; i++) least = fmin(least, o.report.validation.data[i]);
             CHECK(o.report.best_validation == least && o.report.best_epoch >= 1 && o.report.validation.data[o.report.best_epoch - 1] == least,
                   "solver %d: best %g, least %g", all_solvers[s_at], o.report.best_validation, least);
-            CHECK(fabs(error_at(&held_out.problem, o.state.weights) - least) <= 1e-12 * (1.0 + least), "solver %d: weights of the best epoch", all_solvers[s_at]);
+            CHECK(fabs(error_at(&held_out.problem, o.state.answer) - least) <= 1e-12 * (1.0 + least), "solver %d: weights of the best epoch", all_solvers[s_at]);
             CHECK(o.report.reason == GD_STOP_VALIDATION || s_at == 0, "solver %d: reason %d after %d", all_solvers[s_at], o.report.reason, (int)o.report.n_iter);
             outcome_free(&o);
             data_free(&c);
@@ -386,7 +386,7 @@ static void path(void) {
             int64_t expected = 1 + o.report.n_iter * (keep == 2 && s_at > 1 ? 3 : 1);
             CHECK(rows == expected, "solver %d keep %d: %d rows after %d epochs", all_solvers[s_at], keep, (int)rows, (int)o.report.n_iter);
             CHECK(!memcmp(o.report.path.data, c.weights, (size_t)size), "solver %d keep %d: start", all_solvers[s_at], keep);
-            CHECK(!memcmp(o.report.path.data + (rows - 1) * c.size, o.state.weights, (size_t)size), "solver %d keep %d: end", all_solvers[s_at], keep);
+            CHECK(!memcmp(o.report.path.data + (rows - 1) * c.size, o.state.answer, (size_t)size), "solver %d keep %d: end", all_solvers[s_at], keep);
             outcome_free(&o);
             data_free(&c);
         }

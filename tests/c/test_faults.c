@@ -40,7 +40,7 @@ static gd_status run_softmax(const trial *t, double *out) {
 static gd_status run_descent(const trial *t, double *out) {
     outcome o = descend(&t->c.problem, t->validated ? &t->held_out.problem : NULL, &t->settings, NULL, NULL, NULL);
     gd_status status = o.status;
-    if (!status) memcpy(out, o.state.weights, sizeof *out * (size_t)o.state.size);
+    if (!status) memcpy(out, o.state.answer, sizeof *out * (size_t)o.state.size);
     if (!status) out[63] = o.report.error;
     outcome_free(&o);
     return status;

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from typing_extensions import assert_type
 
 import gdfast
@@ -72,8 +73,8 @@ def regression() -> None:
     assert_type(model, GDRegressor)
     assert_type(model.predict(rows), Floats)
     assert_type(model.score(X, y), float)
-    assert_type(model.coef_, Doubles)
-    assert_type(model.intercept_, Doubles)
+    assert_type(model.coef_, Floats)
+    assert_type(model.intercept_, Floats)
     assert_type(model.n_iter_, int)
     assert_type(model.t_, float)
     assert_type(model.loss_, float)
@@ -81,6 +82,10 @@ def regression() -> None:
     assert_type(model.best_validation_loss_, float | None)
     assert_type(model.set_params(alpha=0.5), GDRegressor)
     assert_type(model.get_params(), dict[str, Any])
+    assert_type(model.partial_fit(X, y, sample_weight=np.ones(12)), GDRegressor)
+    assert_type(GDRegressor.from_dict(model.to_dict()), GDRegressor)
+    assert_type(model.sparsify().densify(), GDRegressor)
+    GDRegressor(bounds=(0.0, None)).fit(csr_matrix(X), y).predict(csr_matrix(X))
 
 
 def classification() -> None:
@@ -91,6 +96,8 @@ def classification() -> None:
     assert_type(model.predict_log_proba(X), Floats)
     assert_type(model.decision_function(X), Floats)
     assert_type(model.classes_, NDArray[Any])
+    assert_type(model.partial_fit(X, labels, classes=["no", "yes"]), GDClassifier)
+    assert_type(GDClassifier.from_dict(model.to_dict()), GDClassifier)
 
 
 def the_rest() -> None:
@@ -118,6 +125,8 @@ if TYPE_CHECKING:
     GDRegressor(class_weight="balanced")  # type: ignore[call-arg]
     GDRegressor(learning_rate=0.1)  # type: ignore[arg-type]
     GDRegressor().fit(X)  # type: ignore[call-arg]
+    GDRegressor(bounds=0.0)  # type: ignore[arg-type]
+    GDRegressor().partial_fit(X, y, classes=[0, 1])  # type: ignore[call-arg]
     GDClassifier(loss="squared_error")  # type: ignore[arg-type]
     GDClassifier(penalty="none")  # type: ignore[arg-type]
     GDClassifier(alpha="0.1")  # type: ignore[arg-type]
