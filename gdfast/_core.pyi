@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gdfast.rows.sparse import SparseRows
+
 _Array = npt.NDArray[Any]
 _Doubles = npt.NDArray[np.float64]
 
@@ -22,7 +24,7 @@ def available_isas() -> tuple[str, ...]: ...
 def isa() -> str: ...
 
 class Problem:
-    X: _Array
+    X: _Array | SparseRows
     y: _Array
     weight: _Array | None
     offset: _Array | None
@@ -31,7 +33,7 @@ class Problem:
     k: int
     def __init__(
         self,
-        X: _Array,
+        X: _Array | SparseRows,
         y: _Array,
         *,
         loss: str,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gdfast import _core
+from gdfast._types import Array, Numbers
 from gdfast.rows.arrays import as_matrix, check_finite, not_finite, warn_of_rounding
 
 __all__ = ["SparseRows", "as_rows", "check_rows_finite", "is_sparse"]
@@ -35,13 +36,11 @@ class SparseRows:
 
     ndim = 2
 
-    def __init__(
-        self, data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int], first: int = 0
-    ) -> None:
+    def __init__(self, data: Array, indices: Array, indptr: Array, shape: tuple[int, int], first: int = 0) -> None:
         self.data, self.indices, self.indptr, self.shape, self.first = data, indices, indptr, shape, first
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[Any]:
         return self.data.dtype
 
     def __len__(self) -> int:
@@ -67,7 +66,7 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "tocsr") and hasattr(X, "nnz")
 
 
-def as_rows(X: Any, name: str = "X") -> np.ndarray | SparseRows:
+def as_rows(X: Any, name: str = "X") -> Array | SparseRows:
     """Return X as the engine reads it: a 2-d array as `as_matrix` makes it, or the arrays of CSR rows.
 
     Parameters
@@ -101,7 +100,7 @@ def as_rows(X: Any, name: str = "X") -> np.ndarray | SparseRows:
     return SparseRows(_values(X.data, name), *_structure(X, X.shape, name), X.shape)
 
 
-def _values(data: np.ndarray, name: str) -> np.ndarray:
+def _values(data: Array, name: str) -> Array:
     if data.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} is {data.dtype}")
     if data.dtype.kind not in "biuf":
@@ -112,7 +111,7 @@ def _values(data: np.ndarray, name: str) -> np.ndarray:
     return np.require(data, dtype=np.float32 if narrow else np.float64, requirements=["C", "A"])
 
 
-def _structure(X: Any, shape: tuple[int, int], name: str) -> tuple[np.ndarray, np.ndarray]:
+def _structure(X: Any, shape: tuple[int, int], name: str) -> tuple[Array, Array]:
     indices, indptr = X.indices, X.indptr
     integer = np.int32 if indices.dtype == indptr.dtype == np.int32 else np.int64
     for values in (indices, indptr):
@@ -143,7 +142,7 @@ def _check_before_conversion(X: Any, name: str) -> None:
         raise ValueError(f"{name} must be a sound {kind.upper()} matrix, got an invalid sparse structure: {what}")
 
 
-def check_rows_finite(X: np.ndarray | SparseRows, name: str, rows: np.ndarray | None = None) -> None:
+def check_rows_finite(X: Array | SparseRows, name: str, rows: Numbers | None = None) -> None:
     """Raise ValueError naming the first row and column (of the rows listed) where X is NaN or infinite."""
     if not isinstance(X, SparseRows):
         check_finite(X, name, rows)
