@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from gdfast._tables import columns
+from gdfast._types import Array
 
 
 class Number(Interval):
@@ -36,7 +37,7 @@ DECAY = Number(Real, 0, 1, closed="left")
 BOOLEAN = [bool, np.bool_]
 
 
-def check_dtype(X: np.ndarray, given: Any) -> np.ndarray:
+def check_dtype(X: Array, given: Any) -> Array:
     """Return `X`, given as `given`, if it holds real numbers."""
     if X.dtype.kind == "O":  # pandas strings, which older versions of scikit-learn let through
         X = X.astype(np.float64)

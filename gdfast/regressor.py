@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
@@ -12,18 +12,22 @@ from sklearn.utils._param_validation import StrOptions
 
 from gdfast._checks import FRACTION
 from gdfast._estimator import DescentEstimator
+from gdfast._types import (
+    Array,
+    Bounds,
+    Callback,
+    Doubles,
+    LearningRate,
+    Matrix,
+    Numbers,
+    Penalty,
+    RegressionLoss,
+    Scores,
+    Solver,
+)
 from gdfast.streaming import NumberStream
 
-_LOSSES = (
-    "squared_error",
-    "absolute_error",
-    "huber",
-    "quantile",
-    "epsilon_insensitive",
-    "squared_epsilon_insensitive",
-    "poisson",
-    "gamma",
-)
+_LOSSES = get_args(RegressionLoss)
 _LOG_LINK = ("poisson", "gamma")
 
 
@@ -176,37 +180,37 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     def __init__(
         self,
         *,
-        loss="squared_error",
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        solver="auto",
-        max_iter=1000,
-        tol=1e-6,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        quantile=0.5,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-        positive=False,
-        bounds=None,
-        batch_size=None,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        n_threads=None,
-        callback=None,
-    ):
+        loss: RegressionLoss = "squared_error",
+        penalty: Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        solver: Solver = "auto",
+        max_iter: int = 1000,
+        tol: float | None = 1e-6,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        quantile: float = 0.5,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: LearningRate = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        positive: bool = False,
+        bounds: Bounds | None = None,
+        batch_size: int | None = None,
+        momentum: float = 0.0,
+        nesterovs_momentum: bool = False,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        n_threads: int | None = None,
+        callback: Callback | None = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -238,7 +242,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
         self.n_threads = n_threads
         self.callback = callback
 
-    def predict(self, X):
+    def predict(self, X: Matrix) -> Scores:
         """Predict the target.
 
         Parameters
@@ -269,7 +273,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
         answers = self._raw_scores(X)
         return np.exp(answers, out=answers) if self.loss in _LOG_LINK else answers
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         if self.loss in _LOG_LINK:
             tags.target_tags.positive_only = True
@@ -282,22 +286,23 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     def _checks_of_y(self) -> dict[str, bool]:
         return {"multi_output": True, "y_numeric": True}
 
-    def _learn_target(self, y: np.ndarray) -> np.ndarray:
+    def _learn_target(self, y: Array) -> Array:
         y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         self._shape_of_answer = y.shape[1:]
         return y
 
-    def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
+    def _encode_target(self, y: Array, name: str) -> Array:
         y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         if y.shape[1:] != self._shape_of_answer:
             raise ValueError(f"{name} must have as many outputs as y in training, got shape {y.shape}")
         return y
 
-    def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, y: Array) -> tuple[Numbers, Numbers]:
         splitter = ShuffleSplit(test_size=self.validation_fraction, random_state=self.random_state)
-        return next(splitter.split(y))
+        rows, rows_val = next(splitter.split(y))
+        return rows, rows_val
 
-    def _published(self, coef: np.ndarray, intercept: np.ndarray | float) -> dict[str, Any]:
+    def _published(self, coef: Doubles, intercept: Doubles | float) -> dict[str, Any]:
         return {
             "coef_": coef.reshape(*self._shape_of_answer, self.n_features_in_),
             "intercept_": np.atleast_1d(intercept),

@@ -95,9 +95,24 @@ def test_the_map_is_complete():
     named = set(re.findall(r"[\w.]+\.\w+", text))
     for stem, endings in re.findall(r"(\w+)((?:/?\.\w+)+)", text):
         named |= {stem + ending for ending in endings.split("/")}
-    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "benchmarks", "docs"]
+    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "tests/typing", "benchmarks", "docs"]
     folders += ["examples", "examples/embedding"]
     kinds = {".c", ".h", ".inc", ".py", ".pyx", ".pxd", ".pxi", ".pyi", ".md", ".txt", ".toml"}
     files = [path for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in kinds]
     assert len(files) > 80
     assert [path for path in files if path.name not in named and not path.match("tests/c/test_*.c")] == []
+
+
+def test_the_oldest_versions():
+    """tests/oldest.txt pins what pyproject.toml names as the lowest, README.md and setup.py say the same."""
+    project = (ROOT / "pyproject.toml").read_text()
+    lowest = dict(re.findall(r'"([\w-]+)>=([\d.]+)"', project.split("[project]")[1].split("\nlint = ")[0]))
+    pinned = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / "tests" / "oldest.txt").read_text(), re.MULTILINE))
+    assert {"numpy", "scikit-learn", "pyarrow", "pytest"} <= set(lowest)
+    assert set(pinned) - set(lowest) == {"scipy"}
+    assert [name for name, version in lowest.items() if not f"{pinned.get(name)}.".startswith(f"{version}.")] == []
+    assert f"NumPy {lowest['numpy']} and scikit-learn {lowest['scikit-learn']} or newer" in README
+    assert f"NPY_{lowest['numpy'].replace('.', '_')}_API_VERSION" in (ROOT / "setup.py").read_text()
+    oldest, *_, newest = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    assert f"Python {oldest} to {newest}" in README
+    assert f'requires-python = ">={oldest}"' in project
