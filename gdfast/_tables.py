@@ -22,7 +22,7 @@ class _Named:
 
     def __init__(self, table: Any):
         self._table = table
-        self.shape = table.shape
+        self.shape: tuple[int, int] = table.shape
 
     def __len__(self) -> int:
         return self.shape[0]
