@@ -253,6 +253,7 @@ def gradient_descent(
     learning_rate="auto",
     eta0=0.01,
     power_t=0.25,
+    optimal_alpha=None,
     momentum=0.0,
     nesterovs_momentum=False,
     beta_1=0.9,
@@ -302,6 +303,8 @@ def gradient_descent(
         Learning rate of the schedules that are given one.
     power_t : float, default=0.25
         Exponent of "invscaling".
+    optimal_alpha : float, optional
+        alpha in the schedule "optimal"; that of the penalty by default. Needed where there is none.
     momentum : float in [0, 1), default=0.0
         Share of the last step that is kept; solvers "gd" and "sgd".
     nesterovs_momentum : bool, default=False
@@ -373,6 +376,7 @@ def gradient_descent(
         learning_rate=learning_rate,
         eta0=eta0,
         power_t=power_t,
+        optimal_alpha=optimal_alpha,
         momentum=momentum,
         nesterovs_momentum=nesterovs_momentum,
         beta_1=beta_1,
@@ -388,8 +392,8 @@ def gradient_descent(
     )
     n_threads = threads(n_threads)
     terms["fit_intercept"] = flag(fit_intercept, "fit_intercept")
-    if settings["learning_rate"] == "optimal" and terms["l2"] + terms["l1"] == 0.0:
-        raise ValueError("alpha must be > 0 for learning_rate='optimal', got 0")
+    if settings["learning_rate"] == "optimal" and terms["l2"] + terms["l1"] + settings["optimal_alpha"] == 0.0:
+        raise ValueError("alpha (or optimal_alpha) must be > 0 for learning_rate='optimal', got 0")
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
 
