@@ -199,7 +199,7 @@ def _array_or_null(values: Array | None) -> dict[str, Any] | None:
 
 def _params_document(estimator: Any) -> dict[str, Any]:
     # How many threads compute a model is no part of it: the same model is the same document.
-    params = estimator.get_params(deep=False)
+    params: dict[str, Any] = estimator.get_params(deep=False)
     params |= dict.fromkeys(params.keys() & {"n_threads", "callback"})
     for name, value in params.items():
         value = params[name] = _plain(value)
