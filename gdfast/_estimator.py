@@ -35,7 +35,7 @@ from gdfast._checks import (
 from gdfast._progress import progress
 from gdfast._sklearn import CallbackSupportMixin, _fit_context
 from gdfast._sparse_coef import SparseCoef, dense
-from gdfast._tables import refuse_lazy, refuse_missing
+from gdfast._tables import refuse_lazy, refuse_missing, with_names
 from gdfast._targets import read_weights
 from gdfast._types import Array, Doubles, LearningRate, Matrix, Numbers, Penalty, ReadRows, Scores, Solver
 from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
@@ -401,7 +401,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         try:
             with located(y, "y"):
                 checked = validate_data(
-                    self, X, y, reset=reset, accept_sparse="csr", ensure_all_finite=False, **checks_of_y
+                    self, with_names(X), y, reset=reset, accept_sparse="csr", ensure_all_finite=False, **checks_of_y
                 )
             if y is _NO_TARGET:
                 return check_dtype(checked, X)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import _get_feature_names
 
 
 def columns(X: Any) -> list[tuple[Any, Any]]:
@@ -14,6 +15,32 @@ def columns(X: Any) -> list[tuple[Any, Any]]:
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         return list(zip(X.columns, X.dtypes, strict=True))
     return []
+
+
+class _Named:
+    """A table as scikit-learn before 1.9 knows it: an array, and names by the protocol that polars has given up."""
+
+    def __init__(self, table: Any):
+        self._table = table
+        self.shape: tuple[int, int] = table.shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._table, dtype=dtype)
+
+    def __dataframe__(self) -> Any:
+        return self
+
+    def column_names(self) -> list[str]:
+        return [name for name, _ in columns(self._table)]
+
+
+def with_names(X: Any) -> Any:
+    """Return X, or what makes its names known where scikit-learn would not look for them, nor check them."""
+    named = columns(X) and not hasattr(X, "iloc")
+    return _Named(X) if named and _get_feature_names(X) is None else X
 
 
 def refuse_lazy(values: Any, name: str) -> None:
