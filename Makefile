@@ -51,7 +51,7 @@ benchmark: $(VENV)/developers
 lint: $(VENV)/developers
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint gdfast examples
-	$(BIN)/mypy gdfast
+	$(BIN)/mypy gdfast tests/typing/sample.py
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist gdfast._core
 	for file in src/*.c; do $(CC) -std=c11 -D_GNU_SOURCE -O1 $(WARNINGS) -Werror -c $$file -o /dev/null || exit 1; done
 	if command -v cppcheck; then $(CPPCHECK) -I src src; else echo "cppcheck is not installed: skipped"; fi

@@ -6,10 +6,20 @@ The functions are here; estimators, displays and the rest load when they are fir
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gdfast.exceptions import DivergenceError, ModelFileError, ModelVersionWarning
 from gdfast.functional import DescentResult, error_and_gradient, gradient_descent, scores
+
+if TYPE_CHECKING:
+    from gdfast import classifier as classifier
+    from gdfast import cli as cli
+    from gdfast import config as config
+    from gdfast import reference
+    from gdfast import regressor as regressor
+    from gdfast.classifier import GDClassifier
+    from gdfast.config import get_include, show_config
+    from gdfast.regressor import GDRegressor
 
 __version__ = "0.1.0"
 
@@ -38,12 +48,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in _LAZY_MODULES:
-        return importlib.import_module(f"gdfast.{name}")
-    raise AttributeError(f"module 'gdfast' has no attribute {name!r}")
+if not TYPE_CHECKING:  # to a type checker, a name that is not above is an error
+
+    def __getattr__(name: str) -> Any:
+        if name in _LAZY:
+            return getattr(importlib.import_module(_LAZY[name]), name)
+        if name in _LAZY_MODULES:
+            return importlib.import_module(f"gdfast.{name}")
+        raise AttributeError(f"module 'gdfast' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

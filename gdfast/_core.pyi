@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gdfast.rows.sparse import SparseRows
+
 _Array = npt.NDArray[Any]
 _Doubles = npt.NDArray[np.float64]
 
@@ -22,7 +24,7 @@ def available_isas() -> tuple[str, ...]: ...
 def isa() -> str: ...
 
 class Problem:
-    X: _Array
+    X: _Array | SparseRows
     y: _Array
     weight: _Array | None
     offset: _Array | None
@@ -31,7 +33,7 @@ class Problem:
     k: int
     def __init__(
         self,
-        X: _Array,
+        X: _Array | SparseRows,
         y: _Array,
         *,
         loss: str,
@@ -56,6 +58,7 @@ def error_and_gradient(
     problem: Problem, coef: _Doubles, intercept: _Doubles, n_threads: int = 1
 ) -> tuple[float, _Doubles, _Doubles]: ...
 def scores(problem: Problem, coef: _Doubles, intercept: _Doubles, out: _Array, n_threads: int = 1) -> None: ...
+def broken_row(X: Any) -> tuple[int, str] | None: ...
 def find_not_finite(X: _Array, rows: npt.ArrayLike | None = None) -> tuple[int, int] | None: ...
 def descend(
     problem: Problem,
@@ -79,6 +82,7 @@ def descend(
     average: int,
     n_threads: int,
     keep_path: int,
+    optimal_alpha: float = 0.0,
     callback: Callable[[int, int, float, float, float, float, _Doubles], object] | None = None,
 ) -> tuple[str, _Doubles, dict[str, Any]]: ...
 def pointwise(

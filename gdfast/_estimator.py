@@ -6,19 +6,18 @@ one call of `gradient_descent`, and its result published, all attributes at once
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, get_args
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from gdfast._around_fit import fit_tasks, one_callback, only_fit_of
 from gdfast._checks import (
     BOOLEAN,
     COUNT,
@@ -28,72 +27,70 @@ from gdfast._checks import (
     POSITIVE,
     Number,
     check_dtype,
+    check_split,
+    explained,
     located,
     name_bad_column,
 )
 from gdfast._progress import progress
+from gdfast._sklearn import CallbackSupportMixin, _fit_context
 from gdfast._sparse_coef import SparseCoef, dense
+from gdfast._tables import refuse_lazy, refuse_missing
 from gdfast._targets import read_weights
+from gdfast._types import Array, Doubles, LearningRate, Matrix, Numbers, Penalty, ReadRows, Scores, Solver
 from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
 from gdfast.portable import Portable
 from gdfast.rows.arrays import refuse_masked
 
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:  # before scikit-learn 1.9
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for the mixin that gives estimators `set_callbacks`."""
-
-
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
 
-_Callback = Callable[[Any], "bool | None"]
+_Self = TypeVar("_Self", bound="DescentEstimator")
 
 
 class Rows(NamedTuple):
     """One set of samples, as `gradient_descent` takes it; the offset it checks itself."""
 
-    X: np.ndarray
-    y: np.ndarray
-    sample_weight: np.ndarray | None
+    X: Any  # an array or a sparse matrix
+    y: Array
+    sample_weight: Array | None
     offset: Any
-
-
-# The fits under way, by process (a fork must not inherit them) and estimator: a second fit of the same
-# estimator, from its own callback or from another thread, is refused instead of mixing two states.
-_fits_under_way: dict[tuple[int, int], object] = {}
-
-
-@contextmanager
-def _only_fit_of(estimator: object) -> Iterator[None]:
-    key, ticket = (os.getpid(), id(estimator)), object()
-    if _fits_under_way.setdefault(key, ticket) is not ticket:
-        raise RuntimeError(
-            "estimator is being fitted: fit was called again from its own callback or from another thread"
-        )
-    try:
-        yield
-    finally:
-        del _fits_under_way[key]
 
 
 class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator):
     """Base of the estimators: everything that does not depend on what the target is."""
 
+    coef_: Scores
+    intercept_: Scores
+    n_iter_: int
+    t_: float
+    loss_: float
+    loss_curve_: Doubles
+    validation_curve_: Doubles | None
+    best_validation_loss_: float | None
+    n_features_in_: int
+    feature_names_in_: Array
+
+    if TYPE_CHECKING:  # what scikit-learn's bases do, which have no types
+
+        def score(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float: ...
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+        def set_params(self: _Self, **params: Any) -> _Self: ...
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "penalty": [StrOptions(set(get_args(Penalty))), None],
         "alpha": [NOT_NEGATIVE],
         "l1_ratio": [Number(Real, 0, 1, closed="both"), None],
         "fit_intercept": BOOLEAN,
-        "solver": [StrOptions({"auto", "gd", "sgd", "adagrad", "rmsprop", "adam"})],
+        "solver": [StrOptions(set(get_args(Solver)))],
         "max_iter": [COUNT],
         "tol": [NOT_NEGATIVE, None],
         "shuffle": BOOLEAN,
         "verbose": [*BOOLEAN, Number(Integral, 0, None, closed="left")],
         "epsilon": [NOT_NEGATIVE],
         "random_state": ["random_state"],
-        "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive"})],
+        "learning_rate": [StrOptions(set(get_args(LearningRate)))],
         "eta0": [POSITIVE],
         "power_t": [Number(Real, None, None, closed="neither")],
         "early_stopping": BOOLEAN,
@@ -118,51 +115,51 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         """Keywords of scikit-learn's `check_X_y` that say what `y` may be."""
         raise NotImplementedError
 
-    def _learn_target(self, y: np.ndarray) -> np.ndarray:
+    def _learn_target(self, y: Array) -> Array:
         """Remember what predictions need of the training target, and return it as the engine takes it."""
         raise NotImplementedError
 
-    def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
+    def _encode_target(self, y: Array, name: str) -> Array:
         """Turn a further target (`y_val`) into what `_learn_target` made of the first one."""
         raise NotImplementedError
 
-    def _weigh(self, y: np.ndarray, sample_weight: np.ndarray | None, *, learn: bool) -> np.ndarray | None:
+    def _weigh(self, y: Array, sample_weight: Array | None, *, learn: bool) -> Array | None:
         """Fold weights that come from the target into the sample weights."""
         return sample_weight
 
-    def _solver(self) -> str:
+    def _solver(self) -> Solver:
         """The engine's solver."""
-        return self.solver
+        solver: Solver = self.solver
+        return solver
 
     def _n_outputs(self) -> int | None:
         """How many outputs the engine makes of integer codes; None where `y` itself says it."""
         return None
 
-    def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, y: Array) -> tuple[Numbers, Numbers]:
         """Row numbers for training and for validation."""
         raise NotImplementedError
 
-    def _published(self, coef: np.ndarray, intercept: np.ndarray | float) -> dict[str, Any]:
+    def _published(self, coef: Doubles, intercept: Doubles | float) -> dict[str, Any]:
         """Fitted attributes that depend on what the target is."""
         raise NotImplementedError
 
     # ---------------------------------------------------------------------------------------------------- fit
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self,
-        X,
-        y,
-        coef_init=None,
-        intercept_init=None,
-        sample_weight=None,
+        self: _Self,
+        X: Matrix,
+        y: ArrayLike,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-        offset_val=None,
-    ):
+        X_val: Matrix | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        offset_val: ArrayLike | None = None,
+    ) -> _Self:
         """Fit the model to the data.
 
         Parameters
@@ -173,7 +170,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         y : array-like of shape (n_samples,) or, for a regressor, (n_samples, n_outputs)
             Target values, or class labels for a classifier.
         coef_init : array-like of the shape of ``coef_``, default=None
-            Weights to start from; zeros if None.
+            Weights to start from; zeros if None. For one output also of shape (n_features,) or (1, n_features).
         intercept_init : array-like of the shape of ``intercept_``, default=None
             Intercept to start from; zero if None.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -218,31 +215,38 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         >>> model.coef_.round(3), model.best_validation_loss_ < 1e-9
         (array([2.]), True)
         """
-        self._replace_fit(
-            lambda draft: draft._train(
-                (X, y, sample_weight, offset),
-                (X_val, y_val, sample_weight_val, offset_val),
-                coef_init,
-                intercept_init,
-                observed=self,
-            )
-        )
+        data, data_val = (X, y, sample_weight, offset), (X_val, y_val, sample_weight_val, offset_val)
+        with only_fit_of(self):
+            self._fit(data, data_val, coef_init, intercept_init)
         return self
 
-    def _replace_fit(self, train: Callable[[DescentEstimator], dict[str, Any]]) -> None:
+    @_fit_context(prefer_skip_nested_validation=True)  # inside: at its end it tears down callbacks, whoever set them up
+    def _fit(self, data: tuple[Any, ...], data_val: tuple[Any, ...], coef_init: Any, intercept_init: Any) -> None:
+        self._publish(lambda draft: draft._train(data, data_val, coef_init, intercept_init, observed=self))
+
+    def _replace_fit(self, train: Callable[[Any], dict[str, Any]]) -> None:
+        """Do as `_publish`, unless the estimator is being fitted already."""
+        with only_fit_of(self):
+            self._publish(train)
+
+    def _publish(self, train: Callable[[Any], dict[str, Any]]) -> None:
         """Publish the fitted attributes that `train` makes, all at once and only if nothing failed."""
-        with _only_fit_of(self):
-            # The draft takes the parameters as they are now and what the checks record, so that up to the
-            # last line a failure, or a prediction from another thread, finds the previous fit untouched.
-            draft = self.__class__.__new__(self.__class__)
-            draft.__dict__.update(self.__dict__)
-            fitted = train(draft)
-            if "feature_names_in_" not in fitted:
-                self.__dict__.pop("feature_names_in_", None)
-            self.__dict__.update(fitted)
+        # The draft takes the parameters as they are now and what the checks record, so that up to the
+        # last line a failure, or a prediction from another thread, finds the previous fit untouched.
+        draft = self.__class__.__new__(self.__class__)
+        draft.__dict__.update(self.__dict__)
+        fitted = train(draft)
+        if "feature_names_in_" not in fitted:
+            self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(fitted)
 
     def _train(
-        self, data: tuple, data_val: tuple, coef_init: Any, intercept_init: Any, observed: Any = None
+        self,
+        data: tuple[Any, ...],
+        data_val: tuple[Any, ...],
+        coef_init: Any,
+        intercept_init: Any,
+        observed: Any = None,
     ) -> dict[str, Any]:
         """Check everything, descend, return the fitted attributes; `observed`: what scikit-learn's callbacks are of."""
         penalty = self._penalty()
@@ -253,7 +257,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
             rows, rows_val = self._hold_out(train)
         coef_init, intercept_init = self._start(coef_init, intercept_init)
         most = self._most_epochs(train.y)
-        tasks = _fit_tasks(observed, partial(self._fitted_attributes, train=train), data[:3], rows, most)
+        tasks = fit_tasks(observed, partial(self._fitted_attributes, train=train), data[:3], rows, most)
         with progress(self.verbose, type(self).__name__, most) as shown:
             result = self._descend(
                 train,
@@ -266,7 +270,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
                 y_val=None if val is None else val.y,
                 sample_weight_val=None if val is None else val.sample_weight,
                 offset_val=None if val is None else val.offset,
-                callback=_one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
+                callback=one_callback(shown.epoch, tasks and tasks.watcher(), self.callback),
                 rows=rows,
                 rows_val=rows_val,
             )
@@ -279,7 +283,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
     def _descend(self, train: Rows, penalty: tuple[float, float], **more: Any) -> DescentResult:
         """One descent on the rows by the parameters of the estimator."""
         alpha, l1_ratio = penalty
-        with _explained(self):
+        with explained(self):
             return gradient_descent(
                 train.X,
                 train.y,
@@ -290,6 +294,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
                 learning_rate=self.learning_rate,
                 eta0=self.eta0,
                 power_t=self.power_t,
+                optimal_alpha=self.alpha if self.learning_rate == "optimal" else None,
                 momentum=self.momentum,
                 nesterovs_momentum=self.nesterovs_momentum,
                 beta_1=self.beta_1,
@@ -314,7 +319,9 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         curve = result.validation_curve
         published = self._published(result.coef, result.intercept)
         if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
-            published["coef_"], published["intercept_"] = _as_float32(published["coef_"], published["intercept_"])
+            # The engine has rounded the weights to float at each pass over such X: nothing is lost for its like.
+            for name in ("coef_", "intercept_"):
+                published[name] = published[name].astype(np.float32)
         fitted = {
             "n_features_in_": self.n_features_in_,
             "n_iter_": result.n_iter,
@@ -342,10 +349,10 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
         alpha = 0.0 if self.penalty is None else self.alpha
-        if self.learning_rate == "optimal" and alpha == 0:
+        if self.learning_rate == "optimal" and self.alpha == 0:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal"
-                f" learning rate; got alpha={self.alpha!r} with penalty={self.penalty!r}"
+                f" learning rate; got alpha={self.alpha!r}"
             )
         return alpha, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty, 0.0)
 
@@ -389,6 +396,8 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         """
         refuse_masked(X, "X")
         refuse_masked(y, "y")
+        refuse_lazy(X, "X")
+        refuse_missing(y, "y")
         try:
             with located(y, "y"):
                 checked = validate_data(
@@ -401,8 +410,9 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
             name_bad_column(error, X)
             raise
 
-    def _hold_out(self, train: Rows) -> tuple[np.ndarray, np.ndarray]:
+    def _hold_out(self, train: Rows) -> tuple[Numbers, Numbers]:
         """Split off `validation_fraction` of the rows, as row numbers: `X` stays in one piece."""
+        check_split(len(train.y), self.validation_fraction)
         rows, rows_val = (np.sort(part) for part in self._split(train.y))
         if train.sample_weight is not None:
             for part, chosen in (("training", rows), ("validation", rows_val)):
@@ -419,29 +429,29 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         return coef_init, intercept_init
 
-    def _most_epochs(self, y: np.ndarray) -> int:
+    def _most_epochs(self, y: Array) -> int:
         """Epochs at most: solver "auto" takes outputs that share no metric one after the other."""
         one_by_one = self._solver() == "auto" and self.loss not in ("squared_error", "log_loss")
         outputs = self._n_outputs() or (y.shape[1] if y.ndim == 2 else 1)
         return int(self.max_iter) * (outputs if one_by_one else 1)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
     # ------------------------------------------------------------------------------------------------ predict
 
-    def _raw_scores(self, X: Any) -> np.ndarray:
+    def _raw_scores(self, X: Matrix) -> Scores:
         """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
-        with _explained(self):
+        with explained(self):
             return scores(*self._neurons(X), n_threads=self.n_threads)
 
-    def _answers(self, X: Any, of_scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def _answers(self, X: Matrix, of_scores: Callable[[Scores], Array]) -> Array:
         """One answer per row, made of its scores, without keeping those of all rows."""
-        with _explained(self):
+        with explained(self):
             X, coef, intercept = self._neurons(X)
-            answers = np.empty(0)
+            answers: Array = np.empty(0)
             for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
                 part = of_scores(z)
                 if rows.start == 0:
@@ -449,57 +459,11 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
                 answers[rows] = part
             return answers
 
-    def _neurons(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+    def _neurons(self, X: Matrix) -> tuple[ReadRows, Array, Array | float]:
         """X, checked, and the fitted weights and biases; of one output as a vector and a number."""
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        coef, intercept = dense(self.coef_), self.intercept_
+        checked: ReadRows = self._check_X(X, reset=False)
+        coef, intercept = dense(self.coef_), np.asarray(self.intercept_)
         if coef.ndim == 1 or coef.shape[0] == 1:
-            coef, intercept = coef.reshape(-1), float(np.asarray(intercept).reshape(-1)[0])
-        return X, coef, intercept
-
-
-def _as_float32(*arrays: np.ndarray) -> list[np.ndarray]:
-    """The arrays in single precision, or as they are if one of them has a number too large for that."""
-    with np.errstate(over="ignore"):
-        narrow = [array.astype(np.float32) for array in arrays]
-    return narrow if all(np.isfinite(array).all() for array in narrow) else list(arrays)
-
-
-@contextmanager
-def _explained(estimator: DescentEstimator) -> Iterator[None]:
-    """Say more about NaN found by the engine: the column's name, and what to do about it."""
-    try:
-        yield
-    except ValueError as error:
-        found = re.match(r"Input X\w* contains NaN.*?(?:column (\d+)|$)", str(error), re.DOTALL)
-        if found is None:
-            raise
-        names = getattr(estimator, "feature_names_in_", None)
-        named = f" Column {found[1]} is {names[int(found[1])]!r}." if found[1] and names is not None else ""
-        raise ValueError(
-            f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
-            " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
-        ) from None
-
-
-def _fit_tasks(estimator: Any, attributes_of: Any, data: tuple, rows: np.ndarray | None, most: int) -> Any:
-    """The fit as scikit-learn's callbacks see it; None if there are none, neither here nor on what calls `fit`."""
-    if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
-        return None
-    from gdfast.callbacks import FitTasks
-
-    return FitTasks(estimator, attributes_of, data, rows, most)
-
-
-def _one_callback(*callbacks: _Callback | None) -> _Callback | None:
-    """A callback that calls all that are not None, and passes on the first answer that is not "go on"."""
-    called = [callback for callback in callbacks if callback is not None]
-    if len(called) < 2:
-        return called[0] if called else None
-
-    def call_all(state: Any) -> Any:
-        answers = [callback(state) for callback in called]
-        return next((answer for answer in answers if answer is not None and answer is not False), None)
-
-    return call_all
+            return checked, coef.reshape(-1), float(intercept.reshape(-1)[0])
+        return checked, coef, intercept

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from gdfast._messages import short
+from gdfast._types import Array
 
 
-def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def encode_labels(y: Array) -> tuple[Array, Array]:
     """Sorted labels and, per sample, the number of its label in the smallest type that holds it."""
     integers = _as_integers(y)
     if integers is None:
@@ -34,7 +38,7 @@ def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return classes, code_of[distance]
 
 
-def codes_of(y: np.ndarray, classes: np.ndarray, name: str) -> np.ndarray:
+def codes_of(y: Array, classes: Array, name: str) -> Array:
     """Per sample, the number of its label in `classes`, compared as it is: 1.5 is not the label 1, nor "ab" the "a"."""
     y = column_or_1d(y, warn=True)
     kinds = "".join("n" if values.dtype.kind in "biuf" else values.dtype.kind for values in (y, classes))
@@ -52,7 +56,7 @@ def codes_of(y: np.ndarray, classes: np.ndarray, name: str) -> np.ndarray:
     return codes.astype(_smallest_type(len(classes)))
 
 
-def _as_integers(y: np.ndarray) -> np.ndarray | None:
+def _as_integers(y: Array) -> Array | None:
     """`y` as integers if that is what its values are, and their range is small; else None."""
     if y.dtype.kind == "b":
         return y.view(np.uint8)
@@ -64,18 +68,20 @@ def _as_integers(y: np.ndarray) -> np.ndarray | None:
     return y if int(y.max()) - int(y.min()) <= max(2**16, len(y)) else None
 
 
-def _smallest_type(n_classes: int) -> np.dtype:
+def _smallest_type(n_classes: int) -> np.dtype[Any]:
     return np.min_scalar_type(n_classes - 1)
 
 
 def class_weights(
-    class_weight: dict | str, classes: np.ndarray, codes: np.ndarray, sample_weight: np.ndarray | None
-) -> np.ndarray:
+    class_weight: Mapping[Any, float] | str, classes: Array, codes: Array, sample_weight: Array | None
+) -> Array:
     """Weight of each class; "balanced" counts a sample by its weight, so that weight 2 is two samples."""
     if class_weight == "balanced":
         totals = np.bincount(codes, weights=sample_weight, minlength=len(classes)).astype(np.float64)
-        return np.divide(totals.sum() / len(classes), totals, out=np.zeros(len(classes)), where=totals > 0)
-    weights = compute_class_weight(class_weight, classes=classes, y=classes)
+        balanced = np.zeros(len(classes))
+        np.divide(totals.sum() / len(classes), totals, out=balanced, where=totals > 0)
+        return balanced
+    weights: Array = compute_class_weight(class_weight, classes=classes, y=classes)
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise ValueError(f"class_weight must be finite and >= 0, got {class_weight!r}")
     return weights

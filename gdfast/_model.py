@@ -9,6 +9,7 @@ import numpy as np
 
 from gdfast._arguments import count, not_negative
 from gdfast._messages import short
+from gdfast._types import Doubles
 from gdfast.rows.arrays import as_weights, check_finite
 
 
@@ -19,7 +20,7 @@ class Shape(NamedTuple):
     d: int
     single: bool
 
-    def split(self, weights: np.ndarray) -> tuple[np.ndarray, Any]:
+    def split(self, weights: Doubles) -> tuple[Doubles, Any]:
         """Coef and intercept of one or, along the leading axes, many vectors of all weights."""
         lead, n_coef = weights.shape[:-1], self.k * self.d
         coef, intercept = weights[..., :n_coef].reshape(*lead, self.k, self.d), weights[..., n_coef:]
@@ -28,7 +29,7 @@ class Shape(NamedTuple):
         return coef[..., 0, :], intercept[..., 0] if lead else float(intercept[0])
 
 
-def read_model(coef: Any, intercept: Any, d: int) -> tuple[np.ndarray, np.ndarray, bool]:
+def read_model(coef: Any, intercept: Any, d: int) -> tuple[Doubles, Doubles, bool]:
     """Weights (k, d) and biases (k,) of doubles, and whether coef is that of one neuron, of shape (d,)."""
     weights = as_weights(coef, "coef")
     if weights.ndim not in (1, 2) or weights.shape[-1] != d or weights.shape[0] == 0:
@@ -39,7 +40,7 @@ def read_model(coef: Any, intercept: Any, d: int) -> tuple[np.ndarray, np.ndarra
     return weights, _biases(intercept, weights.shape[0]), single
 
 
-def _biases(intercept: Any, k: int) -> np.ndarray:
+def _biases(intercept: Any, k: int) -> Doubles:
     biases = as_weights(intercept, "intercept")
     if biases.ndim == 0 or biases.shape == (1,):
         biases = np.full(k, biases.reshape(-1)[0])
@@ -49,7 +50,7 @@ def _biases(intercept: Any, k: int) -> np.ndarray:
     return biases
 
 
-def read_start(coef_init: Any, intercept_init: Any, k: int, d: int, single: bool) -> tuple[np.ndarray, Shape]:
+def read_start(coef_init: Any, intercept_init: Any, k: int, d: int, single: bool) -> tuple[Doubles, Shape]:
     """The weights to start from, and the shape of the answer: that of coef_init, if given, else as `single` says."""
     start = np.zeros(k * d + k)
     if coef_init is not None:
@@ -93,7 +94,7 @@ def read_state(state: Any) -> dict[str, Any]:
     }
 
 
-def read_bounds(bounds: Any, k: int, d: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+def read_bounds(bounds: Any, k: int, d: int) -> tuple[Doubles | None, Doubles | None]:
     """Lower and upper bounds of the weights (k, d), or None where nothing binds."""
     if bounds is None:
         return None, None
@@ -106,7 +107,7 @@ def read_bounds(bounds: Any, k: int, d: int) -> tuple[np.ndarray | None, np.ndar
     return low if (low > -math.inf).any() else None, high if (high < math.inf).any() else None
 
 
-def _limit(given: Any, missing: float, k: int, d: int) -> np.ndarray:
+def _limit(given: Any, missing: float, k: int, d: int) -> Doubles:
     values = as_weights(missing if given is None else given, "bounds")
     if np.isnan(values).any():
         raise ValueError("bounds must be numbers or None, got NaN")

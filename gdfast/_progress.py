@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -42,7 +43,8 @@ def open_bar(most: int, **options: Any) -> Any:
         from tqdm.auto import tqdm
     except ModuleNotFoundError:
         return None
-    return tqdm(total=most, unit="epoch", disable=None, dynamic_ncols=True, **options)
+    nowhere = True if sys.stderr is None else None  # None: tqdm looks whether it is a terminal
+    return tqdm(total=most, unit="epoch", disable=nowhere, dynamic_ncols=True, **options)
 
 
 def move_bar(bar: Any, state: DescentState, held_out: str = "validation error") -> None:

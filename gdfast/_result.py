@@ -10,6 +10,7 @@ import numpy as np
 
 from gdfast._messages import short, warn
 from gdfast._model import Shape
+from gdfast._types import Doubles, Numbers
 from gdfast.rows.sparse import SparseRows
 
 
@@ -30,8 +31,8 @@ class DescentState(NamedTuple):
     validation_error: float
     gradient_norm: float
     eta: float
-    coef: np.ndarray
-    intercept: float | np.ndarray
+    coef: Doubles
+    intercept: float | Doubles
     t: int
 
 
@@ -46,8 +47,8 @@ class DescentPath(NamedTuple):
     ((4, 1), (4,))
     """
 
-    coef: np.ndarray
-    intercept: np.ndarray
+    coef: Doubles
+    intercept: Doubles
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,16 @@ class DescentResult:
     (array([2.]), 1.0, True)
     """
 
-    coef: np.ndarray
-    intercept: float | np.ndarray
+    coef: Doubles
+    intercept: float | Doubles
     error: float
     n_iter: int
     converged: bool
     message: str
-    loss_curve: np.ndarray
-    validation_curve: np.ndarray | None
-    gradient_norm_curve: np.ndarray
-    eta: np.ndarray
+    loss_curve: Doubles
+    validation_curve: Doubles | None
+    gradient_norm_curve: Doubles
+    eta: Doubles
     path: DescentPath | None
     t: int
     n_passes: int
@@ -153,7 +154,9 @@ class DescentResult:
 def epoch_hook(callback: Callable[[DescentState], Any], shape: Shape) -> Callable[..., bool]:
     """What the engine calls after each epoch, made of what the user wants called."""
 
-    def hook(epoch, t, error, validation_error, gradient_norm, eta, weights):
+    def hook(
+        epoch: int, t: int, error: float, validation_error: float, gradient_norm: float, eta: float, weights: Doubles
+    ) -> bool:
         state = DescentState(epoch, error, validation_error, gradient_norm, eta, *shape.split(weights), t)
         answer = callback(state)
         if answer is not None and not isinstance(answer, (bool, np.bool_)):
@@ -181,7 +184,7 @@ _REASONS = {
 
 
 def descent_result(
-    weights: np.ndarray, report: dict[str, Any], settings: dict[str, Any], shape: Shape, *, validated: bool
+    weights: Doubles, report: dict[str, Any], settings: dict[str, Any], shape: Shape, *, validated: bool
 ) -> DescentResult:
     """The engine's report in the caller's terms, and the warnings that go with it."""
     coef, intercept = shape.split(weights)
@@ -225,11 +228,12 @@ def _complaint(report: dict[str, Any], settings: dict[str, Any]) -> str:
             "ever. Set alpha > 0."
         )
     if report["reason"] == "max_iter" and settings["tol"] >= 0:
-        cure = "Features of different scales slow this rule down: scale them, use solver='auto', or increase max_iter"
-        if settings["solver"] == "auto":
-            cure = "Consider increasing max_iter to improve the fit"
         known = f" {left}" if report["suboptimality"] > 0 else ""
-        return f"Maximum number of iteration reached before convergence{known}. {cure}."
+        other = "" if settings["solver"] == "auto" else " Scaling the features, or solver='auto', may do more."
+        return (
+            "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit"
+            f"{known}.{other}"
+        )
     if report["vanished"]:
         return "The squares of y vanish in float64, and with them the error. Scale y."
     if report["reason"] == "no_improvement" and report["suboptimality"] > 0.1:
@@ -248,10 +252,10 @@ def _complaint(report: dict[str, Any], settings: dict[str, Any]) -> str:
 def _much_is_left(report: dict[str, Any], tol: float) -> bool:
     """Whether rounding stopped a descent where both the error at the end and that at the start say it matters."""
     left = report["suboptimality"] * abs(report["error"])
-    return report["suboptimality"] > max(100 * tol, 1e-6) and left > 1e-9 * abs(report["loss_curve"][0])
+    return bool(report["suboptimality"] > max(100 * tol, 1e-6) and left > 1e-9 * abs(report["loss_curve"][0]))
 
 
-def overflow_message(X: Any, largest_y: float, rows: np.ndarray | None) -> str:
+def overflow_message(X: Any, largest_y: float, rows: Numbers | None) -> str:
     """Why the error is not finite although all numbers are: which of them are too large."""
     text = "Floating-point under-/overflow occurred at epoch #1. The error is not finite"
     if largest_y > 1e150:
@@ -266,7 +270,7 @@ def overflow_message(X: Any, largest_y: float, rows: np.ndarray | None) -> str:
 def _largest(X: Any, rows: np.ndarray | None) -> tuple[int, float]:
     """The column of the largest value, and that value: of a sample of dense rows, of all entries of sparse ones."""
     if isinstance(X, SparseRows):
-        at = int(np.abs(X.data).argmax())
+        at = int(X.places(lambda values: np.abs(values) == np.abs(values).max())[0])
         return X.entry(at)[1], float(abs(X.data[at]))
     with np.errstate(over="ignore", invalid="ignore"):
         sample = np.abs((X[:1000] if rows is None else X[rows[:1000]]).astype(np.float64)).max(axis=0)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from gdfast._types import Array
 
-def dense(coef: Any) -> np.ndarray:
+_Self = TypeVar("_Self", bound="SparseCoef")
+
+
+def dense(coef: Any) -> Array:
     """The weights as an array, sparse or not."""
-    return coef.toarray() if hasattr(coef, "toarray") else np.asarray(coef)
+    weights: Array = coef.toarray() if hasattr(coef, "toarray") else np.asarray(coef)
+    return weights
 
 
 class SparseCoef:
     """The two methods. scikit-learn's own make a matrix of a regressor's vector, but do not give the vector back."""
 
-    def sparsify(self):
+    coef_: Any
+
+    def sparsify(self: _Self) -> _Self:
         """Hold ``coef_`` as a sparse matrix, which is smaller where L1 has made most weights zero.
 
         Returns
@@ -49,7 +56,7 @@ class SparseCoef:
         self.coef_ = csr_matrix(np.atleast_2d(dense(self.coef_)))
         return self
 
-    def densify(self):
+    def densify(self: _Self) -> _Self:
         """Hold ``coef_`` as an array again; does nothing if it is one.
 
         Returns

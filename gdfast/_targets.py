@@ -8,6 +8,7 @@ import numpy as np
 
 from gdfast import _core
 from gdfast._messages import short
+from gdfast._types import Array, Numbers
 from gdfast.rows.arrays import as_column, blocks, check_finite, extremes
 
 _MOST_GUESSED = 1000  # classes that y may have of itself, however few its rows
@@ -16,7 +17,7 @@ _MOST_GUESSED = 1000  # classes that y may have of itself, however few its rows
 class Targets(NamedTuple):
     """y as the engine takes it: numbers of k outputs, or codes of k classes. low and high are its extremes."""
 
-    y: np.ndarray
+    y: Array
     k: int
     codes: bool
     softmax: bool
@@ -62,24 +63,24 @@ def _guessed_classes(n: int, high: float, name: str) -> int:
     return k
 
 
-def _check_codes(y: np.ndarray, k: int, low: float, high: float, name: str) -> None:
+def _check_codes(y: Array, k: int, low: float, high: float, name: str) -> None:
     whole = y.dtype.kind in "iub" or all((block == np.floor(block)).all() for block in blocks(y))
     if not whole or low < 0 or high >= k:
         _refuse(y, (y != np.floor(y)) | (y < 0) | (y >= k), f"{name} must be class codes 0 ... {k - 1}")
 
 
-def _check_signs(y: np.ndarray, loss: str, name: str) -> None:
+def _check_signs(y: Array, loss: str, name: str) -> None:
     if any(np.count_nonzero(block == 1) + np.count_nonzero(block == -1) < block.size for block in blocks(y)):
         check_finite(y, name)
         _refuse(y, (y != 1) & (y != -1), f"{name} must be -1 or +1 for loss={loss!r}")
 
 
-def _refuse(y: np.ndarray, bad: np.ndarray, rule: str) -> None:
+def _refuse(y: Array, bad: Array, rule: str) -> None:
     where = np.unravel_index(int(np.argmax(bad)), bad.shape)
     raise ValueError(f"{rule}, found {y[where]} at row {int(where[0])}")
 
 
-def read_weights(sample_weight: Any, n: int, name: str = "sample_weight") -> np.ndarray | None:
+def read_weights(sample_weight: Any, n: int, name: str = "sample_weight") -> Array | None:
     """Weights of shape (n,), >= 0 and not all 0, of a size whose sums and products stay in range; None stays None."""
     if sample_weight is None:
         return None
@@ -91,28 +92,30 @@ def read_weights(sample_weight: Any, n: int, name: str = "sample_weight") -> np.
         raise ValueError(f"{name} must be >= 0, found {low} at row {int(weight.argmin())}")
     if high == 0:
         raise ValueError(f"{name} must have a non-zero entry, got all zeros")
-    return weight if 1e-150 < high < 1e150 else weight.astype(np.float64) / high  # E does not depend on their scale
+    scaled: Array = weight if 1e-150 < high < 1e150 else weight.astype(np.float64) / high
+    return scaled  # E does not depend on their scale
 
 
-def read_offset(offset: Any, n: int, k: int, name: str = "offset") -> np.ndarray | None:
+def read_offset(offset: Any, n: int, k: int, name: str = "offset") -> Array | None:
     """Offsets of shape (n,) or (n, k), finite; None stays None."""
     if offset is None:
         return None
-    offset = as_column(offset, n, name, n_columns=k)
-    extremes(offset, name)
-    return offset
+    values = as_column(offset, n, name, n_columns=k)
+    extremes(values, name)
+    return values
 
 
-def read_rows(rows: Any, n: int, name: str, weight: np.ndarray | None) -> np.ndarray | None:
+def read_rows(rows: Any, n: int, name: str, weight: Array | None) -> Numbers | None:
     """Row numbers, copied: the engine trusts them, whoever changes the caller's array meanwhile. None stays None."""
     if rows is None:
         return None
-    rows = np.array(rows)
-    if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.size == 0 or rows.min() < 0 or rows.max() >= n:
+    numbers: Array = np.array(rows)
+    countable = numbers.ndim == 1 and numbers.dtype.kind in "iu" and numbers.size > 0
+    if not countable or numbers.min() < 0 or numbers.max() >= n:
         raise ValueError(f"{name} must be row numbers 0 ... {n - 1}, at least one, got {short(rows)}")
-    if weight is not None and not weight[rows].any():
+    if weight is not None and not weight[numbers].any():
         raise ValueError(f"sample_weight must have a non-zero entry among {name}, got all zeros")
-    return rows.astype(np.int64, copy=False)
+    return numbers.astype(np.int64, copy=False)
 
 
 def largest(low: float, high: float) -> float:

@@ -43,6 +43,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from gdfast._result import DescentState
+from gdfast._types import Numbers
 
 __all__ = ["FitTasks"]
 
@@ -78,7 +79,7 @@ class FitTasks:
         estimator: Any,
         attributes_of: Callable[[Any], dict[str, Any]],
         data: tuple[Any, Any, Any],
-        rows: np.ndarray | None,
+        rows: Numbers | None,
         most: int,
     ) -> None:
         self._estimator = estimator
@@ -146,14 +147,14 @@ class FitTasks:
     def _for_copy(self, fitted: dict[str, Any]) -> dict[str, Any]:
         """The attributes that turn a copy of the estimator into a fitted one.
 
-        The copy may have the feature names of an earlier fit, which an attribute can only replace: None counts as none.
+        What the copy has of an earlier fit, attributes can only replace: None counts as no feature names, and as
+        weights of which `partial_fit` knows no past.
         """
-        if "feature_names_in_" not in fitted and hasattr(self._estimator, "feature_names_in_"):
-            return {**fitted, "feature_names_in_": None}
-        return fitted
+        earlier = [name for name in ("feature_names_in_", "_standing") if hasattr(self._estimator, name)]
+        return {**dict.fromkeys(earlier), **fitted}
 
 
-def _what_is_told(data: tuple[Any, Any, Any], rows: np.ndarray | None) -> dict[str, Any]:
+def _what_is_told(data: tuple[Any, Any, Any], rows: Numbers | None) -> dict[str, Any]:
     """X, y and metadata for the hooks: all as given or, made when first asked for, the rows that are trained on."""
     X, y, sample_weight = data
     if rows is None:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 
 from gdfast._estimator import DescentEstimator
 from gdfast._labels import class_weights, codes_of, encode_labels
+from gdfast._sklearn import available_if
+from gdfast._types import (
+    Array,
+    Bounds,
+    Callback,
+    ClassificationLoss,
+    Doubles,
+    LearningRate,
+    Matrix,
+    Numbers,
+    Penalty,
+    Scores,
+    Solver,
+)
 from gdfast.streaming import ClassStream
 
-_LOSSES = ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron")
+_LOSSES = get_args(ClassificationLoss)
 _LOSSES_WITH_PROBABILITIES = ("log_loss", "modified_huber")
 
 
@@ -91,7 +105,8 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         Weight per class label, times the sample weights; 1 for a label that the dict lacks. "balanced" gives
         every class the same total weight.
     warm_start : bool, default=False
-        Whether ``fit`` starts from the weights of the previous ``fit``.
+        Whether ``fit`` starts from the weights of the previous ``fit`` or ``partial_fit``. Counts, moments and
+        averages begin anew; ``partial_fit`` goes on with them.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
     positive : bool, default=False
@@ -116,16 +131,17 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     Attributes
     ----------
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Weights, for the features as given; one row for two classes.
+        Weights, for the features as given; one row for two classes. float32 for ``X`` of float32, else float64,
+        as is all that training computes in between. A sparse matrix after ``sparsify``.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        Bias.
+        Bias, of the type of ``coef_``.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     n_iter_ : int
         Epochs run; solver "auto" takes independent classes one after the other, max_iter at most for each, and this is
         their sum.
     t_ : float
-        Updates done, plus one.
+        Updates done, plus one; ``partial_fit`` counts on.
     loss_ : float
         The objective at the returned weights.
     loss_curve_ : ndarray of shape (n_iter_,)
@@ -154,6 +170,8 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     array([0, 1, 2])
     """
 
+    classes_: Array
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **DescentEstimator._parameter_constraints,
         "loss": [StrOptions(set(_LOSSES))],
@@ -163,37 +181,37 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     def __init__(
         self,
         *,
-        loss="log_loss",
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        solver="auto",
-        max_iter=1000,
-        tol=1e-6,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        class_weight=None,
-        warm_start=False,
-        average=False,
-        positive=False,
-        bounds=None,
-        batch_size=None,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        n_threads=None,
-        callback=None,
-    ):
+        loss: ClassificationLoss = "log_loss",
+        penalty: Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        solver: Solver = "auto",
+        max_iter: int = 1000,
+        tol: float | None = 1e-6,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: LearningRate = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        positive: bool = False,
+        bounds: Bounds | None = None,
+        batch_size: int | None = None,
+        momentum: float = 0.0,
+        nesterovs_momentum: bool = False,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        n_threads: int | None = None,
+        callback: Callback | None = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -227,7 +245,7 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
 
     # ------------------------------------------------------------------------------------------------ predict
 
-    def decision_function(self, X):
+    def decision_function(self, X: Matrix) -> Scores:
         """Raw scores of the neurons.
 
         Parameters
@@ -258,7 +276,7 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         """
         return self._raw_scores(X)
 
-    def predict(self, X):
+    def predict(self, X: Matrix) -> Array:
         """Predict the class label: that of the highest score.
 
         Parameters
@@ -284,13 +302,13 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         array(['no', 'yes'], dtype='<U3')
         """
 
-        def labels(z):
+        def labels(z: Scores) -> Array:
             return self.classes_.take((z > 0).view(np.int8) if z.ndim == 1 else z.argmax(axis=1))
 
         return self._answers(X, labels)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X: Matrix) -> Scores:
         """Probability of each class; absent for losses that have none.
 
         For ``loss="log_loss"`` the logistic or softmax function of the scores. For ``"modified_huber"``, as
@@ -325,7 +343,7 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         return _both_sides(z, expit) if z.ndim == 1 else _softmax_in_place(z)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Matrix) -> Scores:
         """Logarithm of `predict_proba`, right also where the probability itself underflows to 0.
 
         Parameters
@@ -360,7 +378,7 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     def _checks_of_y(self) -> dict[str, bool]:
         return {}
 
-    def _learn_target(self, y: np.ndarray) -> np.ndarray:
+    def _learn_target(self, y: Array) -> Array:
         self.classes_, codes = encode_labels(y)
         self._check_classes()
         return self._for_engine(codes)
@@ -369,36 +387,37 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
 
-    def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
+    def _encode_target(self, y: Array, name: str) -> Array:
         return self._for_engine(codes_of(y, self.classes_, name))
 
-    def _for_engine(self, codes: np.ndarray) -> np.ndarray:
+    def _for_engine(self, codes: Array) -> Array:
         """Codes as they are, or -1 and 1 for a margin loss of two classes."""
         if len(self.classes_) == 2 and self.loss != "log_loss":
-            return codes.astype(np.int8) * np.int8(2) - np.int8(1)
+            codes = codes.astype(np.int8) * np.int8(2) - np.int8(1)
         return codes
 
-    def _weigh(self, y: np.ndarray, sample_weight: np.ndarray | None, *, learn: bool) -> np.ndarray | None:
+    def _weigh(self, y: Array, sample_weight: Array | None, *, learn: bool) -> Array | None:
         if self.class_weight is None:
             return sample_weight
         codes = (y > 0).view(np.uint8) if len(self.classes_) == 2 else y
         if learn:
             self._weight_of_class = class_weights(self.class_weight, self.classes_, codes, sample_weight)
-        weight = self._weight_of_class[codes]
+        weight: Array = self._weight_of_class[codes]
         return weight if sample_weight is None else weight * sample_weight
 
-    def _solver(self) -> str:
+    def _solver(self) -> Solver:
         # The perceptron's error is least, 0, where all weights are 0: what makes it useful is the way there.
-        return "sgd" if self.loss == "perceptron" and self.solver == "auto" else self.solver
+        return "sgd" if self.loss == "perceptron" and self.solver == "auto" else super()._solver()
 
     def _n_outputs(self) -> int | None:
         return len(self.classes_) if len(self.classes_) > 2 else None
 
-    def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, y: Array) -> tuple[Numbers, Numbers]:
         splitter = StratifiedShuffleSplit(test_size=self.validation_fraction, random_state=self.random_state)
-        return next(splitter.split(y, y))
+        rows, rows_val = next(splitter.split(y, y))
+        return rows, rows_val
 
-    def _published(self, coef: np.ndarray, intercept: np.ndarray | float) -> dict[str, Any]:
+    def _published(self, coef: Doubles, intercept: Doubles | float) -> dict[str, Any]:
         intercept = np.atleast_1d(intercept)
         if len(intercept) > 1 and self.loss == "log_loss" and self.solver == "auto" and self.fit_intercept:
             # Softmax does not feel a constant added to all biases: of all the optima, the one that sums to 0.
@@ -410,13 +429,13 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         }
 
 
-def _bounded(z: np.ndarray) -> np.ndarray:
+def _bounded(z: Scores) -> Scores:
     """Scores that overflowed, back at the largest finite value: inf - inf has no answer."""
     limit = np.finfo(z.dtype).max
     return np.clip(z, -limit, limit, out=z)
 
 
-def _both_sides(z: np.ndarray, function: Any) -> np.ndarray:
+def _both_sides(z: Scores, function: Any) -> Scores:
     """function(-z) and function(z) as two columns, each as exact as the function itself."""
     out = np.empty((len(z), 2), dtype=z.dtype)
     function(-z, out=out[:, 0])
@@ -424,17 +443,18 @@ def _both_sides(z: np.ndarray, function: Any) -> np.ndarray:
     return out
 
 
-def _log_probabilities(z: np.ndarray) -> np.ndarray:
+def _log_probabilities(z: Scores) -> Scores:
     if z.ndim > 1:
         with np.errstate(over="ignore"):
-            return log_softmax(_bounded(z), axis=1)
+            logarithms: Scores = log_softmax(_bounded(z), axis=1)
+            return logarithms
     out = _both_sides(z, log_expit)
     # What `predict_proba` rounds to 1 has logarithm 0 here too, as it has with the softmax.
     np.copyto(out, 0, where=out > -np.finfo(out.dtype).eps / 2)
     return out
 
 
-def _softmax_in_place(z: np.ndarray) -> np.ndarray:
+def _softmax_in_place(z: Scores) -> Scores:
     z = _bounded(z)
     with np.errstate(over="ignore"):
         z -= z.max(axis=1, keepdims=True)
@@ -443,7 +463,7 @@ def _softmax_in_place(z: np.ndarray) -> np.ndarray:
     return z
 
 
-def _clipped_probabilities(z: np.ndarray) -> np.ndarray:
+def _clipped_probabilities(z: Scores) -> Scores:
     np.clip(z, -1, 1, out=z)
     z += 1
     z /= 2

@@ -12,8 +12,14 @@ import importlib
 import os
 import sys
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from gdfast.exceptions import ModelFileError
+
+if TYPE_CHECKING:
+    from gdfast._result import DescentState
+    from gdfast.training import Settings
 
 _PROGRAM = "gdfast"
 
@@ -34,7 +40,7 @@ _PARAMS = (
 )
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Parameters
@@ -57,7 +63,7 @@ def main(argv=None):
     options = _parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *place, **more: _fail(f"warning: {message}")
+            warnings.showwarning = _show_warning
             options.run(options)
         sys.stdout.flush()
         return 0
@@ -81,7 +87,11 @@ def main(argv=None):
         return _fail(f"internal error, please report it: {type(error).__name__}: {error}")
 
 
-def _fail(message, status=2):
+def _show_warning(message: object, *place: Any, **more: Any) -> None:
+    _fail(f"warning: {message}")
+
+
+def _fail(message: object, status: int = 2) -> int:
     """One line on stderr, whatever the message holds."""
     line = " ".join(f"{_PROGRAM}: {message}".split())
     print("".join(sign if sign.isprintable() else "?" for sign in line), file=sys.stderr)
@@ -94,14 +104,14 @@ def _fail(message, status=2):
 class _Parser(argparse.ArgumentParser):
     """argparse with errors of one line."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(_fail(f"error: {message} (see {self.prog} --help)"))
 
 
-def _number(kind, rule, valid):
+def _number(kind: Callable[[str], Any], rule: str, valid: Callable[[Any], bool]) -> Callable[[str], Any]:
     """An argparse type: a number of a kind that obeys a rule."""
 
-    def convert(text):
+    def convert(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
@@ -122,17 +132,17 @@ _level = _number(float, "a number between 0 and 1", lambda value: 0 < value < 1)
 _fraction = _number(float, "a number >= 0 and < 1", lambda value: 0 <= value < 1)
 
 
-def _tolerance(text):
+def _tolerance(text: str) -> float | None:
     return None if text == "none" else _not_negative(text)
 
 
-def _penalty(text):
+def _penalty(text: str) -> str | None:
     if text not in ("l2", "l1", "elasticnet", "none"):
         raise argparse.ArgumentTypeError(f"must be l2, l1, elasticnet or none, got {text!r}")
     return None if text == "none" else text
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     import gdfast
 
     parser = _Parser(prog=_PROGRAM, description="Linear models by gradient descent, from tables.", allow_abbrev=False)
@@ -146,7 +156,7 @@ def _parser():
     return parser
 
 
-def _add_train(commands):
+def _add_train(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="train a model on a CSV or Parquet file",
@@ -183,7 +193,7 @@ def _add_train(commands):
     train.set_defaults(run=_train)
 
 
-def _add_params(train):
+def _add_params(train: argparse.ArgumentParser) -> None:
     """Options that stay out of the namespace unless they are given."""
     param = functools.partial(train.add_argument, default=argparse.SUPPRESS)
     param("--penalty", type=_penalty, metavar="P", help="l2 (the default), l1, elasticnet or none")
@@ -200,7 +210,7 @@ def _add_params(train):
     param("--threads", dest="n_threads", type=_count, metavar="N", help="most threads; changes no result")
 
 
-def _add_predict(commands):
+def _add_predict(commands: Any) -> None:
     predict = commands.add_parser(
         "predict",
         help="predict with a saved model",
@@ -217,7 +227,7 @@ def _add_predict(commands):
     predict.set_defaults(run=_predict)
 
 
-def _check_together(options):
+def _check_together(options: argparse.Namespace) -> None:
     """Refuse options that would be ignored or cannot work together."""
     from gdfast.training import LOSSES
 
@@ -239,7 +249,7 @@ def _check_together(options):
             raise ValueError(f"column {name!r} must have one part (--target, --weight, --offset, --drop), got two")
 
 
-def _check_output(option, path, *inputs):
+def _check_output(option: str, path: str | None, *inputs: str | None) -> None:
     """Say now, not after an hour of training, that a file cannot be written."""
     if path is None:
         return
@@ -256,7 +266,7 @@ def _check_output(option, path, *inputs):
 # --------------------------------------------------------------------------------------------------- train
 
 
-def _train(options):
+def _train(options: argparse.Namespace) -> None:
     from gdfast import modelfile, printout, table, training
 
     _check_together(options)
@@ -288,7 +298,7 @@ def _train(options):
         say(printout.line("saved", f"{options.out} ({os.path.getsize(options.out):,} bytes)"))
 
 
-def _settings(options):
+def _settings(options: argparse.Namespace) -> Settings:
     from gdfast.training import Settings
 
     given = vars(options)
@@ -305,11 +315,11 @@ def _settings(options):
     )
 
 
-def _printer(quiet):
+def _printer(quiet: bool) -> Callable[[str], None]:
     return (lambda text: None) if quiet else lambda text: print(text, flush=True)
 
 
-def _limit_arrow_threads(threads):
+def _limit_arrow_threads(threads: int | None) -> None:
     if threads is not None:
         import pyarrow
 
@@ -317,7 +327,7 @@ def _limit_arrow_threads(threads):
 
 
 @contextlib.contextmanager
-def _progress(options):
+def _progress(options: argparse.Namespace) -> Iterator[Callable[[DescentState], None] | None]:
     """A callback that moves a bar, on a terminal and once two seconds have passed; None elsewhere."""
     if options.quiet or not sys.stderr.isatty():
         yield None
@@ -335,7 +345,7 @@ def _progress(options):
 # ----------------------------------------------------------------------------------------- predict and info
 
 
-def _predict(options):
+def _predict(options: argparse.Namespace) -> None:
     import pyarrow as pa
     from pyarrow import csv
 
@@ -363,13 +373,13 @@ def _predict(options):
         print(printout.prediction_text(options, model, len(answers), scored), file=sys.stderr)
 
 
-def _output(path):
+def _output(path: str | None) -> contextlib.AbstractContextManager[BinaryIO]:
     from gdfast.modelfile import atomic_file
 
     return contextlib.nullcontext(sys.stdout.buffer) if path is None else atomic_file(path)
 
 
-def _info(options):
+def _info(options: argparse.Namespace) -> None:
     from gdfast import modelfile, printout
 
     print(printout.model_text(options.model, modelfile.load(options.model)))

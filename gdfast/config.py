@@ -62,6 +62,6 @@ def show_config() -> None:
 
 def _version(module: str) -> str:
     try:
-        return __import__(module).__version__
+        return str(__import__(module).__version__)
     except ImportError:
         return "not installed"

@@ -7,11 +7,14 @@ one 0/1 column per category; a missing text is a category of its own, an unknown
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gdfast._types import Array, Numbers
 from gdfast.table import TableError, column_kind, number_array
 
 __all__ = ["MAX_CATEGORIES", "Column", "Encoder", "label_positions"]
@@ -43,7 +46,7 @@ class Column:
     categories: tuple[str | None, ...] = ()
 
     @property
-    def features(self):
+    def features(self) -> list[str]:
         """Names of the matrix columns made of this column, a list of str."""
         if self.kind == "number":
             return [self.name]
@@ -78,7 +81,7 @@ class Encoder:
     dtype: str
 
     @classmethod
-    def fit(cls, table):
+    def fit(cls, table: pa.Table) -> Encoder:
         """Learn fill values, categories and the matrix type from the training rows.
 
         Parameters
@@ -100,11 +103,11 @@ class Encoder:
         return cls(columns, "float32" if narrow else "float64")
 
     @property
-    def features(self):
+    def features(self) -> list[str]:
         """Names of the columns of X in order, a list of str."""
         return [name for kind in ("number", "text") for column in self._of(kind) for name in column.features]
 
-    def encode(self, table):
+    def encode(self, table: pa.Table) -> Array:
         """Make the matrix.
 
         Parameters
@@ -140,7 +143,7 @@ class Encoder:
             start += batch.num_rows
         return X
 
-    def check(self, table):
+    def check(self, table: pa.Table) -> None:
         """Raise a TableError when a column is missing or holds the other kind of value.
 
         Parameters
@@ -159,10 +162,10 @@ class Encoder:
             if column.kind == "number" and kind == "text":
                 number_array(column.name, table[column.name])  # raises, and names the first such value
 
-    def _of(self, kind):
+    def _of(self, kind: str) -> list[Column]:
         return [column for column in self.columns if column.kind == kind]
 
-    def _stored_type(self, table):
+    def _stored_type(self, table: pa.Table) -> np.dtype[Any]:
         """A narrow integer type if X fits in one as it is, else `dtype`."""
         types = {_exact_type(table[column.name]) for column in self.columns}
         if self.dtype == "float32" and not self._of("text") and all(type_.kind in "bui" for type_ in types):
@@ -171,7 +174,7 @@ class Encoder:
                 return common
         return np.dtype(self.dtype)
 
-    def _fill(self, block, batch, known, start):
+    def _fill(self, block: Array, batch: pa.RecordBatch, known: dict[str, pa.Array], start: int) -> bool:
         """The columns of a batch side by side, texts as numbers of their category; whether one is missing."""
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is named below
             for j, column in enumerate(self.columns):
@@ -189,7 +192,7 @@ class Encoder:
             raise TableError(f"{rule}, got {batch.column(int(j))[int(i)]} in data row {start + i + 1}")
         return bool(np.isnan(block).any())
 
-    def _transformer(self):
+    def _transformer(self) -> Any:
         """scikit-learn's transformer, in the state that the learnt columns stand for.
 
         The median of one value is that value: fitted on one row, that of the fill values, the imputer is what
@@ -209,7 +212,7 @@ class Encoder:
         return ColumnTransformer([part for part in parts if part[2]]).fit(row)
 
 
-def label_positions(classes, column):
+def label_positions(classes: Sequence[Any], column: pa.ChunkedArray) -> Numbers:
     """Position of each row's label among the classes.
 
     Parameters
@@ -224,10 +227,11 @@ def label_positions(classes, column):
     """
     type_ = pa.string() if isinstance(classes[0], str) else pa.float64()
     positions = pc.index_in(column.cast(type_), pa.array(classes).cast(type_))
-    return pc.fill_null(positions, -1).to_numpy().astype(np.int64)
+    codes: Array = pc.fill_null(positions, -1).to_numpy()
+    return codes.astype(np.int64)
 
 
-def _learn(name, column):
+def _learn(name: str, column: pa.ChunkedArray) -> Column:
     """Fill value or categories of one column of training rows."""
     if column_kind(name, column.type) != "text":
         values = number_array(name, column)
@@ -244,21 +248,23 @@ def _learn(name, column):
     return Column(name, "text", categories=(*known, None) if None in texts else tuple(known))
 
 
-def _codes(values, known):
+def _codes(values: pa.Array, known: pa.Array) -> Array:
     """Number of each text among the known ones; -1 where there is none."""
     if not pa.types.is_string(values.type):
         values = values.cast(pa.string())
-    return pc.fill_null(pc.index_in(values, known), -1).to_numpy(zero_copy_only=False)
+    codes: Array = pc.fill_null(pc.index_in(values, known), -1).to_numpy(zero_copy_only=False)
+    return codes
 
 
-def _exact_type(column):
+def _exact_type(column: pa.ChunkedArray) -> np.dtype[Any]:
     """The narrowest type of X that holds a column exactly: its own, or what the range of integers needs."""
     type_ = column.type
     if pa.types.is_boolean(type_):
         return np.dtype(np.uint8)
     if pa.types.is_integer(type_):
         low, high = (value or 0 for value in pc.min_max(column).as_py().values())
-        return np.result_type(np.min_scalar_type(low), np.min_scalar_type(high))
+        return np.dtype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high)))
     if pa.types.is_floating(type_):
-        return np.dtype(type_.to_pandas_dtype())
+        stored: np.dtype[Any] = np.dtype(type_.to_pandas_dtype())
+        return stored
     return np.dtype(np.float64)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gdfast import _core
 from gdfast._arguments import choice, count, descent_settings, error_terms, flag, positive
@@ -26,6 +27,7 @@ from gdfast._result import (
 )
 from gdfast._targets import Targets, largest, read_offset, read_rows, read_targets, read_weights
 from gdfast._threads import threads
+from gdfast._types import Bounds, Callback, Doubles, LearningRate, Loss, Matrix, RandomState, ReadRows, Scores, Solver
 from gdfast.exceptions import DivergenceError
 from gdfast.rows.sparse import as_rows, check_rows_finite
 
@@ -50,20 +52,20 @@ _BLOCK_BYTES = 2**22  # of scores that are looked at and forgotten
 
 
 def error_and_gradient(
-    X,
-    y,
-    coef,
-    intercept=0.0,
+    X: Matrix,
+    y: ArrayLike,
+    coef: ArrayLike,
+    intercept: ArrayLike = 0.0,
     *,
-    loss="squared_error",
-    alpha=0.0,
-    l1_ratio=0.0,
-    sample_weight=None,
-    offset=None,
-    epsilon=0.1,
-    quantile=0.5,
-    n_threads=None,
-):
+    loss: Loss = "squared_error",
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    epsilon: float = 0.1,
+    quantile: float = 0.5,
+    n_threads: int | None = None,
+) -> tuple[float, Doubles, float | Doubles]:
     """The error of a linear neuron and its gradient, from one read of X.
 
     E(w, b) = sum_i s_i loss(y_i, x_i.w + b + offset_i) / sum_i s_i
@@ -138,7 +140,7 @@ def error_and_gradient(
     return (error, grad_coef[0], float(grad_intercept[0])) if single else (error, grad_coef, grad_intercept)
 
 
-def _problem(X, targets: Targets, weight, offset, **terms) -> _core.Problem:
+def _problem(X: ReadRows, targets: Targets, weight: Any, offset: Any, **terms: Any) -> _core.Problem:
     """What the error is made of, as the engine takes it."""
     return _core.Problem(
         X,
@@ -152,7 +154,14 @@ def _problem(X, targets: Targets, weight, offset, **terms) -> _core.Problem:
     )
 
 
-def scores(X, coef, intercept=0.0, *, offset=None, n_threads=None):
+def scores(
+    X: Matrix,
+    coef: ArrayLike,
+    intercept: ArrayLike = 0.0,
+    *,
+    offset: ArrayLike | None = None,
+    n_threads: int | None = None,
+) -> Scores:
     """Raw scores z = X w + b + offset, in one read of X, without a copy and without a temporary beyond the answer.
 
     Parameters
@@ -190,7 +199,9 @@ def scores(X, coef, intercept=0.0, *, offset=None, n_threads=None):
     return out
 
 
-def scores_in_blocks(X, coef, intercept=0.0, *, n_threads=None) -> Iterator[tuple[slice, np.ndarray]]:
+def scores_in_blocks(
+    X: Matrix, coef: ArrayLike, intercept: ArrayLike = 0.0, *, n_threads: int | None = None
+) -> Iterator[tuple[slice, Scores]]:
     """Raw scores of a block of rows at a time, for answers that need no scores of all rows.
 
     Parameters
@@ -230,19 +241,19 @@ def scores_in_blocks(X, coef, intercept=0.0, *, n_threads=None) -> Iterator[tupl
         yield rows, part
 
 
-def _type_of_scores(X: np.ndarray) -> np.dtype:
+def _type_of_scores(X: ReadRows) -> np.dtype[Any]:
     narrow = (X.dtype.kind == "f" and X.dtype.itemsize <= 4) or X.dtype.itemsize <= 2
     return np.dtype(np.float32 if narrow else np.float64)
 
 
-def _write_scores(X, weights: np.ndarray, biases: np.ndarray, offset, out: np.ndarray, n_threads: int) -> None:
+def _write_scores(X: ReadRows, weights: Doubles, biases: Doubles, offset: Any, out: Scores, n_threads: int) -> None:
     k = weights.shape[0]
     nothing = np.broadcast_to(np.float64(0.0), (X.shape[0], k))
     problem = _core.Problem(X, nothing, loss="squared_error", n_outputs=k, offset=offset)
     _core.scores(problem, weights, biases, out, n_threads)
 
 
-def _check_scores(z: np.ndarray, X: np.ndarray) -> None:
+def _check_scores(z: Scores, X: ReadRows) -> None:
     """Scores that are not finite give the reason to look through X for what is not."""
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(z.sum(dtype=np.float64)):
@@ -253,48 +264,49 @@ def _check_scores(z: np.ndarray, X: np.ndarray) -> None:
 
 
 def gradient_descent(
-    X,
-    y,
+    X: Matrix,
+    y: ArrayLike,
     *,
-    loss="squared_error",
-    coef_init=None,
-    intercept_init=None,
-    alpha=0.0,
-    l1_ratio=0.0,
-    solver="gd",
-    learning_rate="auto",
-    eta0=0.01,
-    power_t=0.25,
-    momentum=0.0,
-    nesterovs_momentum=False,
-    beta_1=0.9,
-    beta_2=0.999,
-    batch_size=None,
-    shuffle=True,
-    average=False,
-    max_iter=1000,
-    tol=1e-6,
-    n_iter_no_change=5,
-    fit_intercept=True,
-    bounds=None,
-    X_val=None,
-    y_val=None,
-    sample_weight=None,
-    sample_weight_val=None,
-    offset=None,
-    offset_val=None,
-    epsilon=0.1,
-    quantile=0.5,
-    n_outputs=None,
-    random_state=None,
-    n_threads=None,
-    keep_path=False,
-    callback=None,
-    rows=None,
-    rows_val=None,
-    state=None,
-    mean_weight=None,
-):
+    loss: Loss = "squared_error",
+    coef_init: ArrayLike | None = None,
+    intercept_init: ArrayLike | None = None,
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    solver: Solver = "gd",
+    learning_rate: LearningRate = "auto",
+    eta0: float = 0.01,
+    power_t: float = 0.25,
+    optimal_alpha: float | None = None,
+    momentum: float = 0.0,
+    nesterovs_momentum: bool = False,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    average: bool | int = False,
+    max_iter: int = 1000,
+    tol: float | None = 1e-6,
+    n_iter_no_change: int = 5,
+    fit_intercept: bool = True,
+    bounds: Bounds | None = None,
+    X_val: Matrix | None = None,
+    y_val: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    sample_weight_val: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    offset_val: ArrayLike | None = None,
+    epsilon: float = 0.1,
+    quantile: float = 0.5,
+    n_outputs: int | None = None,
+    random_state: RandomState | None = None,
+    n_threads: int | None = None,
+    keep_path: bool | Literal["step"] = False,
+    callback: Callback | None = None,
+    rows: ArrayLike | None = None,
+    rows_val: ArrayLike | None = None,
+    state: RuleState | None = None,
+    mean_weight: float | None = None,
+) -> DescentResult:
     """Train linear neurons by the gradient descent rule: delta w = -eta dE/dw, with E as in `error_and_gradient`.
 
     Parameters
@@ -317,6 +329,8 @@ def gradient_descent(
         Learning rate of the schedules that are given one.
     power_t : float, default=0.25
         Exponent of "invscaling".
+    optimal_alpha : float, optional
+        alpha in the schedule "optimal"; that of the penalty by default. Needed where there is none.
     momentum : float in [0, 1), default=0.0
         Share of the last step that is kept; solvers "gd" and "sgd".
     nesterovs_momentum : bool, default=False
@@ -397,6 +411,7 @@ def gradient_descent(
         learning_rate=learning_rate,
         eta0=eta0,
         power_t=power_t,
+        optimal_alpha=optimal_alpha,
         momentum=momentum,
         nesterovs_momentum=nesterovs_momentum,
         beta_1=beta_1,
@@ -412,8 +427,8 @@ def gradient_descent(
     )
     n_threads = threads(n_threads)
     terms["fit_intercept"] = flag(fit_intercept, "fit_intercept")
-    if settings["learning_rate"] == "optimal" and terms["l2"] + terms["l1"] == 0.0:
-        raise ValueError("alpha must be > 0 for learning_rate='optimal', got 0")
+    if settings["learning_rate"] == "optimal" and terms["l2"] + terms["l1"] + settings["optimal_alpha"] == 0.0:
+        raise ValueError("alpha (or optimal_alpha) must be > 0 for learning_rate='optimal', got 0")
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
 
@@ -431,6 +446,7 @@ def gradient_descent(
         validation = _problem(X, targets, weight, offset, rows=rows_val, **terms)
     elif X_val is not None or y_val is not None:
         validation = _validation_problem(X_val, y_val, sample_weight_val, offset_val, d, targets, terms)
+    start: Any
     start, shape = read_start(coef_init, intercept_init, targets.k, d, targets.k == 1 and targets.y.ndim == 1)
     if state is not None:
         if coef_init is not None or intercept_init is not None:

@@ -27,6 +27,8 @@ import os
 import platform
 import secrets
 import shutil
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -43,10 +45,17 @@ from gdfast._fields import (
     read_bytes,
 )
 from gdfast._messages import short
+from gdfast._types import Doubles
 from gdfast.encoder import MAX_CATEGORIES, Column, Encoder
 from gdfast.exceptions import ModelFileError
 from gdfast.portable import FORMAT as ESTIMATOR_FORMAT
 from gdfast.portable import estimator_document, read_estimator
+
+if TYPE_CHECKING:
+    from gdfast.classifier import GDClassifier
+    from gdfast.regressor import GDRegressor
+
+    Estimator: TypeAlias = GDRegressor | GDClassifier
 
 __all__ = ["FORMAT", "VERSION", "Model", "atomic_file", "load", "save"]
 
@@ -84,28 +93,28 @@ class Model:
     task: str
     target: str
     kind: str
-    classes: list
+    classes: list[Any]
     offset: str | None
     weight: str | None
     encoder: Encoder
-    estimator: object
-    spread: np.ndarray
-    summary: dict
-    versions: dict
+    estimator: Estimator
+    spread: Doubles
+    summary: dict[str, Any]
+    versions: dict[str, str]
 
     @property
-    def columns(self):
+    def columns(self) -> list[str]:
         """Names of the columns that a prediction needs, a list of str."""
         names = [column.name for column in self.encoder.columns]
         return names if self.offset is None else [*names, self.offset]
 
     @property
-    def text_columns(self):
+    def text_columns(self) -> list[str]:
         """Names of the columns that hold text, the target's too if it does, a list of str."""
         names = [column.name for column in self.encoder.columns if column.kind == "text"]
         return [*names, self.target] if self.kind == "text" else names
 
-    def to_document(self):
+    def to_document(self) -> dict[str, Any]:
         """The model as what JSON can hold, without format, version and checksum.
 
         Returns
@@ -136,7 +145,7 @@ class Model:
         }
 
 
-def software_versions():
+def software_versions() -> dict[str, str]:
     """Versions of what computes a model.
 
     Returns
@@ -162,7 +171,7 @@ def software_versions():
     }
 
 
-def save(model, path):
+def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model file: all of it or nothing.
 
     Parameters
@@ -183,7 +192,7 @@ def save(model, path):
         file.write(json.dumps({**head, **document}, indent=1, allow_nan=False).encode("ascii") + b"\n")
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Model:
     """Read a model file, trusting nothing in it.
 
     Parameters
@@ -211,7 +220,7 @@ def load(path):
 
 
 @contextlib.contextmanager
-def atomic_file(path):
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` at the end, or vanishes if an error ends it first.
 
     Parameters
@@ -261,7 +270,7 @@ def atomic_file(path):
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def _checked_model(document):
+def _checked_model(document: dict[str, Any]) -> Model:
     """A model from a parsed file: versions first, then the checksum, then field by field."""
     fields = Fields(document, "")
     if fields.take("format") != FORMAT:
@@ -298,7 +307,7 @@ def _checked_model(document):
     return model
 
 
-def _target(fields, task):
+def _target(fields: Fields, task: str) -> tuple[str, str, list[Any]]:
     column, kind = fields.text("column"), fields.text("kind", among=("number", "text"))
     least = 2 if task == "classification" else 0
     valid, rule = (is_text, "text") if kind == "text" else (is_label, "a number, true or false")
@@ -309,7 +318,7 @@ def _target(fields, task):
     return column, kind, classes
 
 
-def _encoder(fields):
+def _encoder(fields: Fields) -> Encoder:
     dtype = fields.text("dtype", among=("float32", "float64"))
     columns = fields.list("columns", most=MAX_ITEMS, rule="an object", valid=lambda value: isinstance(value, dict))
     where = fields.path("columns")
@@ -320,7 +329,7 @@ def _encoder(fields):
     return encoder
 
 
-def _column(fields):
+def _column(fields: Fields) -> Column:
     name, kind = fields.text("name"), fields.text("kind", among=("number", "text"))
     if kind == "number":
         fill = fields.number("fill")
@@ -342,14 +351,14 @@ def _column(fields):
     return Column(name, kind, categories=tuple(categories))
 
 
-def _estimator(fields, task, n_classes, n_features, version):
+def _estimator(fields: Fields, task: str, n_classes: int, n_features: int, version: int) -> Estimator:
     """A fitted estimator of the one class that the task allows, of the shape that encoder and target have."""
     import gdfast
 
     document = fields.take("estimator")
     if version == 1 and isinstance(document, dict):
         document = {**_without_history(n_classes, n_features), **document}
-    estimator = read_estimator(Fields(document, "estimator"), getattr(gdfast, _ESTIMATORS[task]))
+    estimator: Estimator = read_estimator(Fields(document, "estimator"), getattr(gdfast, _ESTIMATORS[task]))
     if estimator.n_features_in_ != n_features:
         raise FieldError(f"field estimator.n_features must be {n_features}, got {estimator.n_features_in_}")
     codes = np.arange(n_classes).tolist()
@@ -358,7 +367,7 @@ def _estimator(fields, task, n_classes, n_features, version):
     return estimator
 
 
-def _without_history(n_classes, n_features):
+def _without_history(n_classes: int, n_features: int) -> dict[str, Any]:
     """What files of version 1 do not say of an estimator."""
     return {
         "format": ESTIMATOR_FORMAT,
@@ -375,7 +384,7 @@ def _without_history(n_classes, n_features):
     }
 
 
-def _summary(fields):
+def _summary(fields: Fields) -> dict[str, Any]:
     summary = {
         "rows": fields.count("rows"),
         "held_out_rows": fields.count("held_out_rows"),
@@ -387,13 +396,13 @@ def _summary(fields):
     return summary
 
 
-def _is_score(value):
+def _is_score(value: Any) -> bool:
     if not isinstance(value, list) or len(value) != 3:
         return False
     return is_text(value[0]) and all(part is None or is_number(part) for part in value[1:])
 
 
-def _versions(fields, names):
+def _versions(fields: Fields, names: Iterable[Any]) -> dict[str, str]:
     versions = {name: fields.text(name) for name in list(names)[:100] if is_text(name)}
     fields.end()
     return versions

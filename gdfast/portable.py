@@ -12,7 +12,8 @@ A document holds what JSON can hold, floats exactly, and no code. Its fields, in
     coef, intercept       {"dtype": "<f8", "shape": [1, 3], "base64": ...}
     n_iter, t, loss       numbers; t may be null
     loss_curve, validation_curve   arrays or null
-    standing              where the rule stands, for `partial_fit` to go on; null after solver "auto"
+    standing              where the rule stands, for `partial_fit` to go on: rule, weight, rows and state, which is
+                          null after solver "auto"; null in what has no past
 
 The model file (`modelfile.py`) holds such a document for its estimator.
 """
@@ -20,12 +21,13 @@ The model file (`modelfile.py`) holds such a document for its estimator.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from gdfast._fields import MAX_ITEMS, FieldError, Fields, array_document, is_label, is_number, is_text
 from gdfast._messages import short, warn
+from gdfast._types import Array
 from gdfast.exceptions import ModelFileError, ModelVersionWarning
 
 __all__ = ["FORMAT", "VERSION", "Portable", "estimator_document", "read_estimator"]
@@ -38,11 +40,17 @@ _NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 _LARGEST_LABELS = 2**24  # characters in all of an array of text labels
 _STATE_ARRAYS = ("weights", "velocity", "square", "mean")
 
+_Self = TypeVar("_Self", bound="Portable")
+
 
 class Portable:
     """The methods by which an estimator leaves and arrives; what they call besides is scikit-learn's."""
 
-    def to_dict(self):
+    if TYPE_CHECKING:
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+    def to_dict(self) -> dict[str, Any]:
         """The fitted estimator as a dict of plain values: strings, numbers, lists, None.
 
         Returns
@@ -75,7 +83,7 @@ class Portable:
         return estimator_document(self)
 
     @classmethod
-    def from_dict(cls, document):
+    def from_dict(cls: type[_Self], document: dict[str, Any]) -> _Self:
         """The fitted estimator of a document that `to_dict` made.
 
         Parameters
@@ -105,18 +113,19 @@ class Portable:
         gdfast.exceptions.ModelFileError: GDRegressor document: field coef.shape must be [2], got [1]
         """
         try:
-            return read_estimator(Fields(document, ""), cls)
+            estimator: _Self = read_estimator(Fields(document, ""), cls)
+            return estimator
         except FieldError as error:
             raise ModelFileError(f"{cls.__name__} document: {error}") from None
         except RecursionError:
             raise ModelFileError(f"{cls.__name__} document: is nested too deeply") from None
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         import gdfast
 
-        return {**super().__getstate__(), "_gdfast_version": gdfast.__version__}
+        return {**super().__getstate__(), "_gdfast_version": gdfast.__version__}  # type: ignore[misc]
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         import gdfast
 
         if not isinstance(state, dict):
@@ -132,13 +141,13 @@ class Portable:
             )
             state = {**type(self)().get_params(deep=False), **state}  # for parameters that it did not have yet
         _check_state(type(self), state)
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[misc]
 
 
 # ------------------------------------------------------------------------------------------------ writing
 
 
-def estimator_document(estimator) -> dict[str, Any]:
+def estimator_document(estimator: Any) -> dict[str, Any]:
     """A fitted estimator as a dict of plain values; see the module.
 
     Parameters
@@ -174,7 +183,7 @@ def estimator_document(estimator) -> dict[str, Any]:
         "feature_names": None if names is None else [str(name) for name in names],
         "classes": None if classes is None else _labels_document(classes),
         "coef": array_document(coef),
-        "intercept": array_document(estimator.intercept_),
+        "intercept": array_document(np.atleast_1d(estimator.intercept_)),
         "n_iter": int(estimator.n_iter_),
         "t": None if t is None else float(t),
         "loss": float(estimator.loss_),
@@ -184,13 +193,14 @@ def estimator_document(estimator) -> dict[str, Any]:
     }
 
 
-def _array_or_null(values: np.ndarray | None) -> dict[str, Any] | None:
+def _array_or_null(values: Array | None) -> dict[str, Any] | None:
     return None if values is None else array_document(values)
 
 
-def _params_document(estimator) -> dict[str, Any]:
+def _params_document(estimator: Any) -> dict[str, Any]:
     # How many threads compute a model is no part of it: the same model is the same document.
-    params = {**estimator.get_params(deep=False), "n_threads": None, "callback": None}
+    params: dict[str, Any] = estimator.get_params(deep=False)
+    params |= dict.fromkeys(params.keys() & {"n_threads", "callback"})
     for name, value in params.items():
         value = params[name] = _plain(value)
         if name == "class_weight" and isinstance(value, dict):
@@ -210,7 +220,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _labels_document(classes: np.ndarray) -> dict[str, Any]:
+def _labels_document(classes: Array) -> dict[str, Any]:
     values, kind = classes.tolist(), classes.dtype.name
     if classes.dtype.kind == "U":
         width = classes.dtype.itemsize // 4
@@ -271,7 +281,11 @@ def read_estimator(fields: Fields, estimator_class: Any) -> Any:
         raise FieldError(f"field {fields.path('params')}: {' '.join(str(error).split())}") from None
     d, k = fields.count("n_features", 1), fields.count("n_outputs", 1)
     names = _names(fields, d)
-    classes = _labels(fields, k) if hasattr(estimator_class, "decision_function") else fields.null("classes")
+    classes = None
+    if hasattr(estimator_class, "decision_function"):
+        classes = _labels(fields, k)
+    else:
+        fields.null("classes")
     fitted = {
         "n_features_in_": d,
         "coef_": fields.array("coef", [(d,) if classes is None and k == 1 else (k, d)]),
@@ -326,7 +340,7 @@ def _limits(fields: Fields, limits: Any, missing: float) -> Any:
     return missing if limits is None else limits
 
 
-def _class_weight(fields: Fields, pairs: list) -> dict[Any, float]:
+def _class_weight(fields: Fields, pairs: list[Any]) -> dict[Any, float]:
     for i, pair in enumerate(pairs):
         if not (isinstance(pair, list) and len(pair) == 2 and _is_label(pair[0]) and is_number(pair[1])):
             fields.refuse(f"class_weight[{i}]", "a label and its weight", pair)
@@ -337,7 +351,7 @@ def _is_label(value: Any) -> bool:
     return is_text(value) or is_label(value)
 
 
-def _names(fields: Fields, d: int) -> np.ndarray | None:
+def _names(fields: Fields, d: int) -> Array | None:
     if fields.is_null("feature_names"):
         return None
     names = fields.list("feature_names", most=MAX_ITEMS, rule="text", valid=is_text)
@@ -346,7 +360,7 @@ def _names(fields: Fields, d: int) -> np.ndarray | None:
     return np.array(names, dtype=object)
 
 
-def _labels(fields: Fields, k: int) -> np.ndarray:
+def _labels(fields: Fields, k: int) -> Array:
     """Sorted labels of one type, as many as a classifier of k outputs tells apart."""
     fields = fields.object("classes")
     kind = fields.text("dtype")
@@ -368,7 +382,7 @@ def _labels(fields: Fields, k: int) -> np.ndarray:
     return np.array(values, dtype=kind)
 
 
-def _fits(value: Any, dtype: np.dtype) -> bool:
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
     """Whether a type of numbers holds the value exactly."""
     if dtype.kind in "iu":
         return type(value) is int and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
@@ -392,7 +406,7 @@ def _standing(fields: Fields, size: int) -> Any:
     state = None
     if not fields.is_null("state"):
         given = fields.object("state")
-        arrays = {name: given.array_or_none(name, [(size,)]) for name in _STATE_ARRAYS}
+        arrays: dict[str, Any] = {name: given.array_or_none(name, [(size,)]) for name in _STATE_ARRAYS}
         state = RuleState(**arrays, t=given.count("t"), epoch=given.count("epoch"), eta=given.number("eta"))
         if state.weights is None or state.eta < 0:
             given.refuse("eta" if state.eta < 0 else "weights", ">= 0 and present", None)

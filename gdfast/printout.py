@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+
+from gdfast._types import Doubles
+
+if TYPE_CHECKING:
+    import argparse
+
+    from matplotlib.axes import Axes
+
+    from gdfast.modelfile import Estimator, Model
+    from gdfast.scoring import Part
+    from gdfast.training import Outcome, Problem
 
 __all__ = ["draw_curves", "line", "model_text", "outcome_text", "plot_curves", "prediction_text", "problem_text"]
 
@@ -15,7 +28,7 @@ _WIDTH = 110
 _COLOURS = ("#0072B2", "#D55E00")  # blue and vermilion: told apart by colour-blind eyes too
 
 
-def line(label, text):
+def line(label: str, text: str) -> str:
     """A labelled line, wrapped under itself.
 
     Parameters
@@ -41,7 +54,7 @@ def line(label, text):
     )
 
 
-def problem_text(path, problem):
+def problem_text(path: str, problem: Problem) -> str:
     """What was read and what will be learnt from it.
 
     Parameters
@@ -72,7 +85,7 @@ def problem_text(path, problem):
     return "\n".join(lines)
 
 
-def outcome_text(outcome):
+def outcome_text(outcome: Outcome) -> str:
     """How the training went and what came out of it.
 
     Parameters
@@ -97,7 +110,7 @@ def outcome_text(outcome):
     return "\n".join([*lines, "", _strongest(model), ""])
 
 
-def prediction_text(options, model, n_rows, scored):
+def prediction_text(options: argparse.Namespace, model: Model, n_rows: int, scored: Part | None) -> str:
     """What was predicted, and the scores where the true answers are known.
 
     Parameters
@@ -122,7 +135,7 @@ def prediction_text(options, model, n_rows, scored):
     return "\n".join(lines)
 
 
-def model_text(path, model):
+def model_text(path: str, model: Model) -> str:
     """What a model file holds.
 
     Parameters
@@ -155,7 +168,7 @@ def model_text(path, model):
     return "\n".join([*lines, "", _strongest(model)])
 
 
-def draw_curves(problem, outcome, file, path):
+def draw_curves(problem: Problem, outcome: Outcome, file: BinaryIO, path: str) -> None:
     """Draw training and held-out error per epoch.
 
     Parameters
@@ -172,16 +185,18 @@ def draw_curves(problem, outcome, file, path):
 
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
-    curves = {"training rows": outcome.loss_curve, "held-out rows": outcome.held_out_curve}
-    curves = {label: curve for label, curve in curves.items() if curve is not None}
-    plot_curves(axes, curves, int(np.argmin(outcome.held_out_curve)) + 1 if stops_early(problem) else None)
+    curves, kept = {"training rows": outcome.loss_curve}, None
+    if outcome.held_out_curve is not None:
+        curves["held-out rows"] = outcome.held_out_curve
+        kept = int(np.argmin(outcome.held_out_curve)) + 1 if stops_early(problem) else None
+    plot_curves(axes, curves, kept)
     axes.set_ylabel(f"error ({problem.settings.loss})")
     axes.set_title(f"{_shown(problem.settings.target)}: error per epoch")
     ending = os.path.splitext(path)[1].lstrip(".").lower()
     figure.savefig(file, format=ending or "png", dpi=150)
 
 
-def plot_curves(axes, curves, kept=None):
+def plot_curves(axes: Axes, curves: dict[str, Doubles], kept: int | None = None) -> None:
     """Plot errors per epoch, on a logarithmic scale where they span much.
 
     Parameters
@@ -215,28 +230,28 @@ def plot_curves(axes, curves, kept=None):
 # --------------------------------------------------------------------------------------------------- pieces
 
 
-def _shown(text):
+def _shown(text: object) -> str:
     """Text from a file on a terminal: no control signs that could move the cursor or hide something."""
     text = str(text)
     return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
-def _many(n, noun):
+def _many(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("s" if n != 1 else "")
 
 
-def _some(values, most=6):
+def _some(values: Sequence[object], most: int = 6) -> str:
     shown = ", ".join(str(value) for value in values[:most])
     return shown + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
-def _figure(value):
+def _figure(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.5g}"
 
 
-def _target_words(problem):
+def _target_words(problem: Problem) -> str:
     """The target in a few words: shares of the classes, or where the numbers lie."""
     y = np.concatenate([part.y for part in (problem.train, problem.held_out) if part is not None])
     if not problem.classes:
@@ -246,7 +261,7 @@ def _target_words(problem):
     return f"{len(words)} classes, {_some(words, 10)}"
 
 
-def _objective(estimator):
+def _objective(estimator: Estimator) -> str:
     """The objective in words."""
     penalty = estimator.penalty
     if penalty is None or estimator.alpha == 0:
@@ -255,12 +270,12 @@ def _objective(estimator):
     return f"{estimator.loss} + {penalty} penalty (alpha {estimator.alpha:g}{ratio})"
 
 
-def _score_table(summary):
+def _score_table(summary: dict[str, Any]) -> str:
     rows = [[name, _figure(value), _figure(constant)] for name, value, constant in summary["scores"]]
     return _table([f"scores on {summary['held_out_rows']:,} held-out rows", "model", "constant"], rows)
 
 
-def _strongest(model):
+def _strongest(model: Model) -> str:
     """The features that move the answer most: by weight times the feature's own spread."""
     coef = np.atleast_2d(model.estimator.coef_)
     effect = coef * model.spread
@@ -285,7 +300,7 @@ def _strongest(model):
     return _table([*head, "weight", "x spread"], rows)
 
 
-def _table(head, rows):
+def _table(head: list[str], rows: list[list[str]]) -> str:
     """Columns side by side: the first to the left, the others to the right."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     lines = []

@@ -16,9 +16,16 @@ step is made of it, and the loop. Nothing here is fast, and nothing here imports
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Doubles = NDArray[np.float64]
+Given = ArrayLike | None
+Triple = tuple[Doubles, Doubles, Doubles]  # error, derivative, curvature
+Memory = dict[str, Any]
+Step = tuple[Doubles, Any]
 
 # ---- 1. What one answer costs --------------------------------------------------------------------
 # A loss takes raw scores z, targets y and its parameter and returns the error, its first and its second
@@ -26,19 +33,19 @@ import numpy as np
 # derivative follows from max(0, t) having slope 1 at t = 0.
 
 
-def squared_error(z, y, parameter):
+def squared_error(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """Half the squared distance: least squares."""
     r = z - y
     return 0.5 * r * r, r, np.ones_like(r)
 
 
-def absolute_error(z, y, parameter):
+def absolute_error(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """The distance: the best constant answer is the median."""
     r = z - y
     return np.abs(r), np.sign(r), np.zeros_like(r)
 
 
-def huber(z, y, epsilon):
+def huber(z: Doubles, y: Doubles, epsilon: float) -> Triple:
     """Squared up to a distance of epsilon, linear beyond: outliers pull no harder than that."""
     r = z - y
     inside = np.abs(r) <= epsilon
@@ -46,41 +53,41 @@ def huber(z, y, epsilon):
     return error, np.clip(r, -epsilon, epsilon), np.where(inside, 1.0, 0.0)
 
 
-def quantile(z, y, q):
+def quantile(z: Doubles, y: Doubles, q: float) -> Triple:
     """Too low costs q a unit, too high 1 - q: the best constant answer is the q-quantile."""
     r = z - y
     slope = np.select([r > 0, r < 0], [1 - q, -q], 1 - 2 * q)
     return np.where(r > 0, (1 - q) * r, -q * r), slope, np.zeros_like(r)
 
 
-def epsilon_insensitive(z, y, epsilon):
+def epsilon_insensitive(z: Doubles, y: Doubles, epsilon: float) -> Triple:
     """The distance to a tube of half-width epsilon around the target: support vector regression."""
     r = z - y
     beyond = np.abs(r) - epsilon
     return np.maximum(0, beyond), np.where(beyond >= 0, np.sign(r), 0), np.zeros_like(r)
 
 
-def squared_epsilon_insensitive(z, y, epsilon):
+def squared_epsilon_insensitive(z: Doubles, y: Doubles, epsilon: float) -> Triple:
     """The squared distance to that tube."""
     r = z - y
     beyond = np.maximum(0, np.abs(r) - epsilon)
     return beyond * beyond, 2 * beyond * np.sign(r), np.where(beyond > 0, 2.0, 0.0)
 
 
-def poisson(z, y, parameter):
+def poisson(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """Counts y >= 0 with mean exp(z): half the deviance, less what does not depend on z."""
     mean = np.exp(z)
     return np.where(np.isinf(mean), mean, mean - y * z), mean - y, mean
 
 
-def gamma(z, y, parameter):
+def gamma(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """Amounts y > 0 with mean exp(z): half the deviance, less what does not depend on z."""
     root = np.exp(-0.5 * z)
     ratio = (y * root) * root  # y exp(-z), also where exp(-z) alone would overflow
     return z + ratio, 1 - ratio, ratio
 
 
-def log_loss(z, y, parameter):
+def log_loss(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """Yes has probability 1/(1 + exp(-z)), y in [0, 1]: log(1 + exp(z)) - y z without cancellation."""
     tail = np.exp(-np.abs(z))
     against = np.where(z > 0, 1 - y, y)  # the share of y that z speaks against
@@ -89,19 +96,19 @@ def log_loss(z, y, parameter):
     return np.log1p(tail) + np.abs(z) * against, derivative, unlikely / (1 + tail)
 
 
-def hinge(z, y, parameter):
+def hinge(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """y -1 or +1, no error from a margin yz of 1 on: the support vector machine."""
     short_of = 1 - y * z
     return np.maximum(0, short_of), np.where(short_of >= 0, -y, 0), np.zeros_like(z)
 
 
-def squared_hinge(z, y, parameter):
+def squared_hinge(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """The hinge squared, which has no kink."""
     short_of = np.maximum(0, 1 - y * z)
     return short_of * short_of, -2 * y * short_of, np.where(short_of > 0, 2.0, 0.0)
 
 
-def modified_huber(z, y, parameter):
+def modified_huber(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """The squared hinge, but linear below a margin of -1."""
     linear = y * z < -1
     error, derivative, curvature = squared_hinge(z, y, parameter)
@@ -109,7 +116,7 @@ def modified_huber(z, y, parameter):
     return error, derivative, np.where(linear, 0, curvature)
 
 
-def perceptron(z, y, parameter):
+def perceptron(z: Doubles, y: Doubles, parameter: float) -> Triple:
     """Rosenblatt's: y -1 or +1, and only wrong answers cost."""
     margin = y * z
     return np.maximum(0, -margin), np.where(margin <= 0, -y, 0), np.zeros_like(z)
@@ -121,7 +128,7 @@ LOSSES = {f.__name__: f for f in (
 MARGIN_LOSSES = ("hinge", "squared_hinge", "modified_huber", "perceptron")
 
 
-def loss(name, z, y, *, epsilon=0.1, quantile=0.5):
+def loss(name: str, z: ArrayLike, y: ArrayLike, *, epsilon: float = 0.1, quantile: float = 0.5) -> Triple:
     """Error, derivative and curvature of the loss called name at raw scores z and targets y, elementwise.
 
     >>> loss("squared_error", [3.0], [1.0])
@@ -132,7 +139,7 @@ def loss(name, z, y, *, epsilon=0.1, quantile=0.5):
         return LOSSES[name](z, y, quantile if name == "quantile" else epsilon)
 
 
-def softmax_loss(Z, Y):
+def softmax_loss(Z: ArrayLike, Y: ArrayLike) -> tuple[Doubles, Doubles]:
     """Classes of probability exp(Z)/sum(exp(Z)), Y (n, k) the share of each: error (n,), derivative (n, k).
 
     >>> softmax_loss([[0.0, 0.0]], [[1.0, 0.0]])
@@ -155,12 +162,12 @@ def softmax_loss(Z, Y):
 class Rows(NamedTuple):
     """What is known of n samples; offset is added to their answers."""
 
-    X: np.ndarray  # (n, d)
-    Y: np.ndarray  # (n, k)
-    s: np.ndarray  # (n,)
-    offset: np.ndarray  # (n, 1) or (n, k)
+    X: NDArray[Any]  # (n, d)
+    Y: Doubles  # (n, k)
+    s: Doubles  # (n,)
+    offset: Doubles  # (n, 1) or (n, k)
 
-    def take(self, rows):
+    def take(self, rows: NDArray[Any]) -> Rows:
         """Those rows alone."""
         return Rows(*(a[rows] for a in self))
 
@@ -175,9 +182,10 @@ class Objective(NamedTuple):
     quantile: float
 
 
-def error_and_gradient(X, y, coef, intercept=0.0, *, loss="squared_error", alpha=0.0, l1_ratio=0.0,
-                       sample_weight=None, offset=None, epsilon=0.1, quantile=0.5,
-                       n_threads=None):  # fmt: skip
+def error_and_gradient(X: ArrayLike, y: ArrayLike, coef: ArrayLike, intercept: ArrayLike = 0.0, *,
+                       loss: str = "squared_error", alpha: float = 0.0, l1_ratio: float = 0.0,
+                       sample_weight: Given = None, offset: Given = None, epsilon: float = 0.1, quantile: float = 0.5,
+                       n_threads: int | None = None) -> tuple[float, Doubles, float | Doubles]:  # fmt: skip
     """E and its gradient as `gdfast.error_and_gradient` returns them; n_threads changes nothing.
 
     Where a weight is 0 the L1 part has a range of slopes. The one that makes the gradient shortest is taken:
@@ -194,12 +202,14 @@ def error_and_gradient(X, y, coef, intercept=0.0, *, loss="squared_error", alpha
     return error, *_split(G, np.ndim(coef) == 1)
 
 
-def soft_threshold(w, width):
+def soft_threshold(w: Doubles, width: float | Doubles) -> Doubles:
     """Move w towards 0 by width and stop there: the proximal step of width * |w|."""
     return np.sign(w) * np.maximum(np.abs(w) - width, 0)
 
 
-def _error_and_smooth_gradient(rows, W, objective, total=None):
+def _error_and_smooth_gradient(
+    rows: Rows, W: Doubles, objective: Objective, total: Any = None
+) -> tuple[float, Doubles]:
     """E, and the gradient (k, d + 1) of all of it but the L1 part; total: what its sum over rows is divided by."""
     w, total = W[:, :-1], rows.s.sum() if total is None else total
     Z = rows.X @ w.T.astype(rows.X.dtype) + W[:, -1] + rows.offset
@@ -215,7 +225,7 @@ def _error_and_smooth_gradient(rows, W, objective, total=None):
     return float(rows.s @ errors / total + penalty), G
 
 
-def _rows(X, y, k, loss, sample_weight, offset):
+def _rows(X: ArrayLike, y: ArrayLike, k: int, loss: str, sample_weight: Given, offset: Given) -> Rows:
     """Samples and targets of any accepted form in the one form used here."""
     X, y = np.asarray(X), np.asarray(y)
     if y.ndim == 1 and k > 1:  # class codes: output j answers "is it j?"
@@ -228,7 +238,7 @@ def _rows(X, y, k, loss, sample_weight, offset):
     )
 
 
-def _split(W, one):
+def _split(W: Doubles, one: bool) -> tuple[Doubles, float | Doubles]:
     """Weights (k, d + 1) as (k, d) and (k,), or as (d,) and a float for one neuron."""
     return (W[0, :-1], float(W[0, -1])) if one else (W[:, :-1], W[:, -1])
 
@@ -238,27 +248,29 @@ def _split(W, one):
 # this update and settings of its own. It returns the step, and the rate at which each weight followed G.
 
 
-def momentum_rule(memory, G, eta, t, *, momentum=0.0, nesterovs_momentum=False):
+def momentum_rule(
+    memory: Memory, G: Doubles, eta: float, t: int, *, momentum: float = 0.0, nesterovs_momentum: bool = False
+) -> Step:
     """The rule itself; with momentum a ball that rolls on; with Nesterov's one that looks ahead."""
     v = memory["velocity"] = momentum * memory.get("velocity", 0) - eta * G
     return momentum * v - eta * G if nesterovs_momentum else v, eta
 
 
-def adagrad(memory, G, eta, t):
+def adagrad(memory: Memory, G: Doubles, eta: float, t: int) -> Step:
     """Each weight has a rate of its own, the smaller the more gradient it has seen."""
     square = memory["square"] = memory.get("square", 0) + G**2
     rate = eta / (np.sqrt(square) + 1e-10)
     return -rate * G, rate
 
 
-def rmsprop(memory, G, eta, t):
+def rmsprop(memory: Memory, G: Doubles, eta: float, t: int) -> Step:
     """AdaGrad that forgets: a running mean in place of the sum."""
     square = memory["square"] = 0.9 * memory.get("square", 0) + 0.1 * G**2
     rate = eta / (np.sqrt(square) + 1e-8)
     return -rate * G, rate
 
 
-def adam(memory, G, eta, t, *, beta_1=0.9, beta_2=0.999):
+def adam(memory: Memory, G: Doubles, eta: float, t: int, *, beta_1: float = 0.9, beta_2: float = 0.999) -> Step:
     """RMSprop with momentum; the factor of t makes up for both running means having started at 0."""
     mean = memory["mean"] = beta_1 * memory.get("mean", 0) + (1 - beta_1) * G
     square = memory["square"] = beta_2 * memory.get("square", 0) + (1 - beta_2) * G**2
@@ -269,23 +281,26 @@ def adam(memory, G, eta, t, *, beta_1=0.9, beta_2=0.999):
 RULES = {"gd": momentum_rule, "sgd": momentum_rule, "adagrad": adagrad, "rmsprop": rmsprop, "adam": adam}
 
 
-def learning_rate_at(t, schedule, eta0, power_t, alpha):
+def learning_rate_at(t: int, schedule: str, eta0: float, power_t: float, alpha: float) -> float:
     """The learning rate of update t = 1, 2 ... ("adaptive": constant until the loop lowers eta0)."""
     if schedule == "invscaling":
-        return eta0 / t**power_t
+        return float(eta0 / t**power_t)
     if schedule == "optimal":  # Bottou's 1/(alpha t), entered where eta is a typical weight, alpha^-0.25
-        return 1 / (alpha * (alpha**-0.75 + t - 1))
+        return float(1 / (alpha * (alpha**-0.75 + t - 1)))
     return eta0
 
 
 # ---- 4. The loop ---------------------------------------------------------------------------------
 
 
-def gradient_descent(X, y, *, loss="squared_error", coef_init=0.0, intercept_init=0.0, alpha=0.0,
-                     l1_ratio=0.0, solver="gd", learning_rate="constant", eta0=0.01, power_t=0.25,
-                     batch_size=None, permutation=None, average=False, max_iter=1000, tol=1e-6,
-                     n_iter_no_change=5, fit_intercept=True, sample_weight=None, offset=None, epsilon=0.1,
-                     quantile=0.5, n_outputs=None, keep_path=False, **settings):  # fmt: skip
+def gradient_descent(X: ArrayLike, y: ArrayLike, *, loss: str = "squared_error", coef_init: ArrayLike = 0.0,
+                     intercept_init: ArrayLike = 0.0, alpha: float = 0.0, l1_ratio: float = 0.0, solver: str = "gd",
+                     learning_rate: str = "constant", eta0: float = 0.01, power_t: float = 0.25,
+                     batch_size: int | None = None, permutation: Any = None, average: bool | int = False,
+                     max_iter: int = 1000, tol: float | None = 1e-6, n_iter_no_change: int = 5,
+                     fit_intercept: bool = True, sample_weight: Given = None, offset: Given = None,
+                     epsilon: float = 0.1, quantile: float = 0.5, n_outputs: int | None = None,
+                     keep_path: bool = False, **settings: Any) -> SimpleNamespace:  # fmt: skip
     """Descend E by a textbook rule. Parameters are those of `gdfast.gradient_descent`, except for
 
     permutation : callable(epoch, n) -> row numbers in the order in which epoch 0, 1 ... visits them
@@ -309,7 +324,8 @@ def gradient_descent(X, y, *, loss="squared_error", coef_init=0.0, intercept_ini
     W[:, :-1], W[:, -1] = coef_init, intercept_init
     objective = Objective(loss, alpha * (1 - l1_ratio), alpha * l1_ratio, epsilon, quantile)
     batch_size, typical_weight = batch_size or (n if solver == "gd" else 32), rows.s.mean()
-    memory, mean, path, loss_curve, etas = {}, W, [W], [], []
+    memory: Memory = {}
+    mean, path, loss_curve, etas = W, [W], [], []
     t, best, waited = 0, np.inf, 0
     for epoch in range(max_iter):
         order = np.arange(n) if permutation is None else permutation(epoch, n)

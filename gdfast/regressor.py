@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
@@ -12,18 +12,22 @@ from sklearn.utils._param_validation import StrOptions
 
 from gdfast._checks import FRACTION
 from gdfast._estimator import DescentEstimator
+from gdfast._types import (
+    Array,
+    Bounds,
+    Callback,
+    Doubles,
+    LearningRate,
+    Matrix,
+    Numbers,
+    Penalty,
+    RegressionLoss,
+    Scores,
+    Solver,
+)
 from gdfast.streaming import NumberStream
 
-_LOSSES = (
-    "squared_error",
-    "absolute_error",
-    "huber",
-    "quantile",
-    "epsilon_insensitive",
-    "squared_epsilon_insensitive",
-    "poisson",
-    "gamma",
-)
+_LOSSES = get_args(RegressionLoss)
 _LOG_LINK = ("poisson", "gamma")
 
 
@@ -91,7 +95,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     n_iter_no_change : int, default=5
         Epochs without improvement after which training stops.
     warm_start : bool, default=False
-        Whether ``fit`` starts from the weights of the previous ``fit``.
+        Whether ``fit`` starts from the weights of the previous ``fit`` or ``partial_fit``. Counts, moments and
+        averages begin anew; ``partial_fit`` goes on with them.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
     positive : bool, default=False
@@ -116,14 +121,15 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
-        Weights, for the features as given.
+        Weights, for the features as given: float32 for ``X`` of float32, else float64, as is all that training
+        computes in between. A sparse matrix after ``sparsify``.
     intercept_ : ndarray of shape (1,) or (n_outputs,)
-        Bias.
+        Bias, of the type of ``coef_``.
     n_iter_ : int
         Epochs run; solver "auto" takes independent outputs one after the other, max_iter at most for each, and this is
         their sum.
     t_ : float
-        Updates done, plus one.
+        Updates done, plus one; ``partial_fit`` counts on.
     loss_ : float
         The objective at the returned weights.
     loss_curve_ : ndarray of shape (n_iter_,)
@@ -150,6 +156,19 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     >>> model = GDRegressor(penalty=None).fit(X, [3.0, 5.0, 7.0, 9.0])
     >>> model.predict([[10.0]]).round(3)
     array([21.])
+
+    Counts over different exposures, claims per policy and the years it ran say: the logarithm of the exposure is
+    the ``offset`` of the raw score, so that the model is that of the rate, per year. `predict` leaves it out and
+    answers with the rate; the expected count is the rate times the exposure.
+
+    >>> years = np.array([0.5, 2.0, 1.0, 4.0])
+    >>> claims = np.array([1.0, 4.0, 6.0, 24.0])  # two a year for the first kind of policy, six for the second
+    >>> kind = np.array([[0.0], [0.0], [1.0], [1.0]])
+    >>> model = GDRegressor(loss="poisson", penalty=None, tol=1e-9).fit(kind, claims, offset=np.log(years))
+    >>> model.predict([[0.0], [1.0]]).round(3)
+    array([2., 6.])
+    >>> (model.predict(kind) * years).round(3)
+    array([ 1.,  4.,  6., 24.])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -161,37 +180,37 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     def __init__(
         self,
         *,
-        loss="squared_error",
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        solver="auto",
-        max_iter=1000,
-        tol=1e-6,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        quantile=0.5,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-        positive=False,
-        bounds=None,
-        batch_size=None,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        n_threads=None,
-        callback=None,
-    ):
+        loss: RegressionLoss = "squared_error",
+        penalty: Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        solver: Solver = "auto",
+        max_iter: int = 1000,
+        tol: float | None = 1e-6,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        quantile: float = 0.5,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: LearningRate = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        positive: bool = False,
+        bounds: Bounds | None = None,
+        batch_size: int | None = None,
+        momentum: float = 0.0,
+        nesterovs_momentum: bool = False,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        n_threads: int | None = None,
+        callback: Callback | None = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -223,7 +242,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
         self.n_threads = n_threads
         self.callback = callback
 
-    def predict(self, X):
+    def predict(self, X: Matrix) -> Scores:
         """Predict the target.
 
         Parameters
@@ -254,7 +273,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
         answers = self._raw_scores(X)
         return np.exp(answers, out=answers) if self.loss in _LOG_LINK else answers
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         if self.loss in _LOG_LINK:
             tags.target_tags.positive_only = True
@@ -267,22 +286,23 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     def _checks_of_y(self) -> dict[str, bool]:
         return {"multi_output": True, "y_numeric": True}
 
-    def _learn_target(self, y: np.ndarray) -> np.ndarray:
+    def _learn_target(self, y: Array) -> Array:
         y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         self._shape_of_answer = y.shape[1:]
         return y
 
-    def _encode_target(self, y: np.ndarray, name: str) -> np.ndarray:
+    def _encode_target(self, y: Array, name: str) -> Array:
         y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         if y.shape[1:] != self._shape_of_answer:
             raise ValueError(f"{name} must have as many outputs as y in training, got shape {y.shape}")
         return y
 
-    def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, y: Array) -> tuple[Numbers, Numbers]:
         splitter = ShuffleSplit(test_size=self.validation_fraction, random_state=self.random_state)
-        return next(splitter.split(y))
+        rows, rows_val = next(splitter.split(y))
+        return rows, rows_val
 
-    def _published(self, coef: np.ndarray, intercept: np.ndarray | float) -> dict[str, Any]:
+    def _published(self, coef: Doubles, intercept: Doubles | float) -> dict[str, Any]:
         return {
             "coef_": coef.reshape(*self._shape_of_answer, self.n_features_in_),
             "intercept_": np.atleast_1d(intercept),

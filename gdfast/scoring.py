@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
+from gdfast._types import Array, Doubles
 from gdfast.encoder import label_positions
 from gdfast.table import TableError, column_kind, complete_numbers, number_array, weight_array
+
+if TYPE_CHECKING:
+    from gdfast.modelfile import Estimator, Model
 
 __all__ = [
     "Part",
@@ -27,13 +34,13 @@ _LOG_LINK = ("poisson", "gamma")
 class Part:
     """Encoded rows: those trained on, those held out, or those to score."""
 
-    X: np.ndarray
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    offset: np.ndarray | None
+    X: Array
+    y: Any  # an array; None where no answer is known
+    sample_weight: Doubles | None
+    offset: Doubles | None
 
 
-def predict(model, part):
+def predict(model: Model, part: Part) -> Array:
     """Predictions of a model: numbers, or positions of classes.
 
     Parameters
@@ -46,13 +53,15 @@ def predict(model, part):
     -------
     y : ndarray of shape (n,)
     """
-    answers = model.estimator.predict(part.X)
-    if part.offset is None:
-        return answers
-    return answers * np.exp(part.offset) if model.estimator.loss in _LOG_LINK else answers + part.offset
+    answers: Array = model.estimator.predict(part.X)
+    if part.offset is not None and model.estimator.loss in _LOG_LINK:
+        answers = answers * np.exp(part.offset)
+    elif part.offset is not None:
+        answers = answers + part.offset
+    return answers
 
 
-def probabilities(model, X):
+def probabilities(model: Model, X: Array) -> Doubles:
     """Probability of each class.
 
     Parameters
@@ -70,12 +79,12 @@ def probabilities(model, X):
     AttributeError
         Where there are none: see `has_probabilities`.
     """
-    p = model.estimator.predict_proba(X).astype(np.float64)
+    p: Doubles = model.estimator.predict_proba(X).astype(np.float64)
     p /= p.sum(axis=1, keepdims=True)  # float32 rows sum to 1 in float32 only
     return p
 
 
-def has_probabilities(model):
+def has_probabilities(model: Model) -> bool:
     """Whether the model is a classification with a loss that yields probabilities.
 
     Parameters
@@ -89,7 +98,7 @@ def has_probabilities(model):
     return hasattr(model.estimator, "predict_proba")
 
 
-def rows_of(model, table):
+def rows_of(model: Model, table: pa.Table) -> Part:
     """Encode rows to predict.
 
     Parameters
@@ -113,7 +122,7 @@ def rows_of(model, table):
     return Part(X, None, None, offset)
 
 
-def rows_with_target(model, table, part):
+def rows_with_target(model: Model, table: pa.Table, part: Part) -> Part | None:
     """The rows of `part` whose true answer the table holds, ready to be scored.
 
     Parameters
@@ -151,11 +160,11 @@ def rows_with_target(model, table, part):
         weight = weight_array(model.weight, table[model.weight])
     if known.all():
         return Part(part.X, y, weight, part.offset)
-    chosen = [None if values is None else values[known] for values in (part.X, y, weight, part.offset)]
-    return Part(*chosen)
+    weight, offset = (None if values is None else values[known] for values in (weight, part.offset))
+    return Part(part.X[known], y[known], weight, offset)
 
 
-def score(model, part):
+def score(model: Model, part: Part) -> dict[str, float | None]:
     """How good a model's answers are.
 
     Parameters
@@ -176,7 +185,7 @@ def score(model, part):
     return _classification_scores(part, predict(model, part), p, ranks, len(model.classes))
 
 
-def scores_beside_constant(model, train, held_out):
+def scores_beside_constant(model: Model, train: Part, held_out: Part) -> list[list[Any]]:
     """Scores of a model and of the best answer that ignores the features.
 
     Parameters
@@ -195,7 +204,7 @@ def scores_beside_constant(model, train, held_out):
     return [[name, value, constant.get(name)] for name, value in scores.items()]
 
 
-def _regression_scores(estimator, part, answers):
+def _regression_scores(estimator: Estimator, part: Part, answers: Array) -> dict[str, float | None]:
     from sklearn import metrics
 
     if estimator.loss in _LOG_LINK:  # a deviance wants answers above 0, where exp(z) may have underflowed
@@ -222,7 +231,9 @@ def _regression_scores(estimator, part, answers):
     return _finite_or_none(scores)
 
 
-def _classification_scores(part, answers, p, ranks, n_classes):
+def _classification_scores(
+    part: Part, answers: Array, p: Doubles | None, ranks: Array, n_classes: int
+) -> dict[str, float | None]:
     from sklearn import metrics
 
     weight = part.sample_weight
@@ -239,11 +250,11 @@ def _classification_scores(part, answers, p, ranks, n_classes):
     return _finite_or_none(scores)
 
 
-def _finite_or_none(scores):
+def _finite_or_none(scores: dict[str, Any]) -> dict[str, float | None]:
     return {name: float(value) if np.isfinite(value) else None for name, value in scores.items()}
 
 
-def _constant_scores(model, train, held_out):
+def _constant_scores(model: Model, train: Part, held_out: Part) -> dict[str, float | None]:
     """Scores of scikit-learn's dummies: the class shares, or the mean, median or quantile of the target."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
@@ -263,9 +274,11 @@ def _constant_scores(model, train, held_out):
     return _regression_scores(model.estimator, held_out, answers)
 
 
-def _without_offset(loss, train, offset):
+def _without_offset(
+    loss: str, train: Part, offset: Doubles | None
+) -> tuple[Array, Doubles | None, Callable[[Array], Array]]:
     """Target and weights whose weighted mean is the best constant beside an offset, and the way back."""
-    if train.offset is None:
+    if train.offset is None or offset is None:
         return train.y, train.sample_weight, lambda answers: answers
     if loss not in _LOG_LINK:
         return train.y - train.offset, train.sample_weight, lambda answers: answers + offset

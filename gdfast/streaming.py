@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
+from gdfast._around_fit import one_callback
+from gdfast._progress import progress
+from gdfast._types import Array, Matrix
 from gdfast.functional import DescentResult, RuleState
 
 __all__ = ["ClassStream", "NumberStream", "Standing"]
 
 Rule = tuple[str, bool, int, bool]
+_Self = TypeVar("_Self", bound="_Stream")
 
 
 class Standing(NamedTuple):
@@ -45,6 +51,12 @@ class Standing(NamedTuple):
 class _Stream:
     """What both estimators do alike. Their own part: `_learn_part` says what a part of the target is."""
 
+    class_weight: Any
+
+    if TYPE_CHECKING:
+
+        def _replace_fit(self, train: Callable[[Any], dict[str, Any]]) -> None: ...
+
     def _rule(self: Any) -> Rule:
         return self._solver(), bool(self.momentum > 0), int(self.average), self.learning_rate == "auto"
 
@@ -69,9 +81,9 @@ class _Stream:
         before = vars(self).get("_standing")
         weight, rows = _weighed(train, before)
         start = {} if first else self._start_from(before)
-        result = self._descend(
-            train, penalty, max_iter=1, tol=None, mean_weight=weight / rows, callback=self.callback, **start
-        )
+        settings = {"max_iter": 1, "tol": None, "mean_weight": weight / rows, **start}
+        with progress(2 if self.verbose else 0, "", 1) as shown:  # a bar of one epoch shows nothing, a line does
+            result = self._descend(train, penalty, callback=one_callback(shown.epoch, self.callback), **settings)
         done = start["state"].t if "state" in start else 0
         return {
             **self._fitted_attributes(result, train),
@@ -107,7 +119,14 @@ def _weighed(train: Any, before: Standing | None) -> tuple[float, int]:
 class NumberStream(_Stream):
     """`partial_fit` for targets that are numbers."""
 
-    def partial_fit(self, X, y, sample_weight=None, *, offset=None):
+    def partial_fit(
+        self: _Self,
+        X: Matrix,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+    ) -> _Self:
         """Learn from some more rows: one epoch over them, from the weights there are.
 
         Parameters
@@ -163,17 +182,25 @@ class NumberStream(_Stream):
         self._replace_fit(lambda draft: draft._learn_on(X, y, sample_weight, offset))
         return self
 
-    def _learn_part(self: Any, y: np.ndarray, classes: None, first: bool) -> np.ndarray:
-        if first:
-            return self._learn_target(y)
-        self._shape_of_answer = self.coef_.shape[:-1]
-        return self._encode_target(y, "y")
+    def _learn_part(self: Any, y: Array, classes: None, first: bool) -> Array:
+        if not first:
+            self._shape_of_answer = self.coef_.shape[:-1]
+        target: Array = self._learn_target(y) if first else self._encode_target(y, "y")
+        return target
 
 
 class ClassStream(_Stream):
     """`partial_fit` for targets that are labels."""
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, *, offset=None):
+    def partial_fit(
+        self: _Self,
+        X: Matrix,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+    ) -> _Self:
         """Learn from some more rows: one epoch over them, from the weights there are.
 
         Parameters
@@ -240,7 +267,8 @@ class ClassStream(_Stream):
         self._replace_fit(lambda draft: draft._learn_on(X, y, sample_weight, offset, classes))
         return self
 
-    def _learn_part(self: Any, y: np.ndarray, classes: Any, first: bool) -> np.ndarray:
+    def _learn_part(self: Any, y: Array, classes: Any, first: bool) -> Array:
         _check_partial_fit_first_call(self, classes)
         self._check_classes()
-        return self._encode_target(y, "y")
+        target: Array = self._encode_target(y, "y")
+        return target

@@ -11,12 +11,17 @@ import gzip
 import os
 import re
 import stat
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
+from numpy.typing import NDArray
+
+from gdfast._types import Array, Doubles, Numbers
 
 __all__ = [
     "TableError",
@@ -40,7 +45,7 @@ class TableError(ValueError):
     """A file or a column is not what it must be; the message, one line, names it and says what it must be."""
 
 
-def check_data_file(path):
+def check_data_file(path: str | os.PathLike[str]) -> str:
     """Refuse all but plain files before they are opened (a pipe would block, a device never ends).
 
     Parameters
@@ -76,7 +81,14 @@ def check_data_file(path):
     return path
 
 
-def read_table(path, *, columns=None, optional=(), drop=(), text=()):
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    optional: Sequence[str | None] = (),
+    drop: Sequence[str] = (),
+    text: Sequence[str] = (),
+) -> pa.Table:
     """Read a CSV (also compressed) or Parquet file into an Arrow table.
 
     Types are found over the whole CSV file, its delimiter (comma, semicolon, tab or bar) in the first line.
@@ -126,7 +138,7 @@ def read_table(path, *, columns=None, optional=(), drop=(), text=()):
     return table.cast(pa.schema([field.with_type(_plain_type(field.type)) for field in table.schema]))
 
 
-def column_kind(name, type_):
+def column_kind(name: str, type_: pa.DataType) -> Literal["number", "text", "empty"]:
     """Say whether a column holds numbers or text.
 
     Parameters
@@ -161,7 +173,7 @@ def column_kind(name, type_):
     raise TableError(f"column {name!r} must hold numbers or text, got {type_}; --drop leaves a column out")
 
 
-def number_array(name, column):
+def number_array(name: str, column: pa.Array | pa.ChunkedArray) -> Array:
     """Take a column of numbers as a NumPy array: NaN where a value is missing, integers kept where none is.
 
     Parameters
@@ -196,10 +208,11 @@ def number_array(name, column):
     elif pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
     chunked = isinstance(column, pa.ChunkedArray)
-    return column.to_numpy() if chunked else column.to_numpy(zero_copy_only=False)
+    values: Array = column.to_numpy() if chunked else column.to_numpy(zero_copy_only=False)
+    return values
 
 
-def complete_numbers(name, column, row_numbers=None):
+def complete_numbers(name: str, column: pa.ChunkedArray, row_numbers: Numbers | None = None) -> Doubles:
     """A column of numbers without a gap (target, weight, offset) as float64.
 
     Parameters
@@ -228,7 +241,7 @@ def complete_numbers(name, column, row_numbers=None):
     return values
 
 
-def data_row(bad, row_numbers=None):
+def data_row(bad: NDArray[np.bool_], row_numbers: Numbers | None = None) -> str:
     """Words for the first row where something is wrong.
 
     Parameters
@@ -251,7 +264,7 @@ def data_row(bad, row_numbers=None):
     return f"data row {first + 1 if row_numbers is None else row_numbers[first]}"
 
 
-def weight_array(name, column, row_numbers=None):
+def weight_array(name: str, column: pa.ChunkedArray, row_numbers: Numbers | None = None) -> Doubles:
     """A column of sample weights as float64.
 
     Parameters
@@ -278,7 +291,7 @@ def weight_array(name, column, row_numbers=None):
     return weight
 
 
-def first_text(column):
+def first_text(column: pa.Array | pa.ChunkedArray) -> tuple[str, int] | tuple[None, None]:
     """Find the first value of a text column that does not read as a number.
 
     Parameters
@@ -308,7 +321,7 @@ def first_text(column):
     return value, pc.index(column, value).as_py() + 1
 
 
-def _plain_type(type_):
+def _plain_type(type_: pa.DataType) -> pa.DataType:
     """One type for all texts and decimals, however they are stored; others stay."""
     types = pa.types
     if types.is_dictionary(type_):
@@ -318,7 +331,7 @@ def _plain_type(type_):
     return pa.float64() if types.is_decimal(type_) else type_
 
 
-def _reads_as_number(text):
+def _reads_as_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
@@ -326,7 +339,9 @@ def _reads_as_number(text):
     return True
 
 
-def _wanted(path, names, columns, optional, drop):
+def _wanted(
+    path: str, names: list[str], columns: Sequence[str] | None, optional: Sequence[str | None], drop: Sequence[str]
+) -> list[str]:
     """The names to read, in order; raises when one is doubled or absent."""
     counts = collections.Counter(names)
     for name in drop if columns is None else [*columns, *drop]:
@@ -334,20 +349,20 @@ def _wanted(path, names, columns, optional, drop):
             raise TableError(f"{path!r} has no column {name!r}; it has {_some(names)}")
     if columns is None:
         columns = [name for name in names if name not in set(drop) and not _ROW_INDEX.fullmatch(name)]
-    columns = [*columns, *(name for name in optional if name in counts)]
+    columns = [*columns, *(name for name in optional if name is not None and name in counts)]
     for name in columns:
         if counts[name] > 1:
             raise TableError(f"{path!r} names the column {name!r} {counts[name]} times, once is right")
     return list(dict.fromkeys(columns))
 
 
-def _some(names, most=8):
+def _some(names: list[str], most: int = 8) -> str:
     """A few names for a message."""
     shown = ", ".join(repr(name) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _is_parquet(path):
+def _is_parquet(path: str) -> bool:
     """Tell Parquet from text by its first bytes; refuse what is neither before a parser guesses."""
     with open(path, "rb") as file:
         head = file.read(4096)
@@ -368,11 +383,11 @@ def _is_parquet(path):
 class _ParquetSource:
     """A Parquet file: names first, then the wanted columns alone."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._file = pa_parquet.ParquetFile(path)
         self.names = self._file.schema_arrow.names
 
-    def read(self, names, text):
+    def read(self, names: list[str], text: Sequence[str]) -> pa.Table:
         del text  # stored types are exact
         return self._file.read(columns=names).select(names)
 
@@ -380,7 +395,7 @@ class _ParquetSource:
 class _CsvSource:
     """A CSV file: names first, then the wanted columns with types found over the whole file."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._path = path
         with self._open() as stream:
             line = stream.read(1 << 16).split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
@@ -389,12 +404,12 @@ class _CsvSource:
         with self._open() as stream:
             self.names = pa_csv.open_csv(stream, parse_options=self._parse).schema.names
 
-    def _open(self):
+    def _open(self) -> pa.NativeFile:
         with open(self._path, "rb") as file:
             compressed = file.read(2) == b"\x1f\x8b"  # gzip, whatever the name says
         return pa.input_stream(self._path, compression="gzip" if compressed else "detect")
 
-    def read(self, names, text):
+    def read(self, names: list[str], text: Sequence[str]) -> pa.Table:
         convert = pa_csv.ConvertOptions(
             include_columns=names,
             column_types={name: pa.string() for name in text},

@@ -9,11 +9,15 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gdfast._result import DescentState
+from gdfast._types import Array, ClassificationLoss, Doubles, Numbers, RegressionLoss
 from gdfast.encoder import MAX_CATEGORIES, Encoder, label_positions
 from gdfast.modelfile import Model, software_versions
 from gdfast.scoring import Part, scores_beside_constant
@@ -27,20 +31,14 @@ from gdfast.table import (
     weight_array,
 )
 
+if TYPE_CHECKING:
+    from gdfast.modelfile import Estimator
+
 __all__ = ["LOSSES", "Outcome", "Problem", "Settings", "fit", "prepare"]
 
-LOSSES = {
-    "regression": (
-        "squared_error",
-        "absolute_error",
-        "huber",
-        "quantile",
-        "epsilon_insensitive",
-        "squared_epsilon_insensitive",
-        "poisson",
-        "gamma",
-    ),
-    "classification": ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron"),
+LOSSES: dict[str, tuple[str, ...]] = {
+    "regression": get_args(RegressionLoss),
+    "classification": get_args(ClassificationLoss),
 }
 """Losses by task, the default first."""
 
@@ -78,7 +76,7 @@ class Settings:
     validation: float = 0.2
     seed: int = 0
     early_stopping: bool = False
-    params: dict = dataclasses.field(default_factory=dict)
+    params: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -102,11 +100,11 @@ class Problem:
 
     settings: Settings
     kind: str
-    classes: list
+    classes: list[Any]
     encoder: Encoder
     train: Part
     held_out: Part | None
-    notes: list
+    notes: list[str]
 
 
 @dataclasses.dataclass
@@ -128,12 +126,12 @@ class Outcome:
 
     model: Model
     seconds: float
-    warnings: list
-    loss_curve: np.ndarray
-    held_out_curve: np.ndarray | None
+    warnings: list[str]
+    loss_curve: Doubles
+    held_out_curve: Doubles | None
 
 
-def prepare(table, settings):
+def prepare(table: pa.Table, settings: Settings) -> Problem:
     """Find the task, leave out what cannot be used, split the rows and encode them.
 
     Parameters
@@ -150,7 +148,7 @@ def prepare(table, settings):
     TableError
         When a column is not what its part in the problem asks for.
     """
-    notes = []
+    notes: list[str] = []
     table, row_numbers = _with_target(table, settings.target, notes)
     kind = column_kind(settings.target, table.schema.field(settings.target).type)
     settings = _with_task(settings, table[settings.target], kind, notes)
@@ -175,7 +173,7 @@ def prepare(table, settings):
     return Problem(settings, kind, classes, encoder, train, held_out, notes)
 
 
-def fit(problem, *, callback=None, curves=False):
+def fit(problem: Problem, *, callback: Callable[[DescentState], Any] | None = None, curves: bool = False) -> Outcome:
     """Train and score.
 
     The textbook rules (every solver but "auto") stop where the held-out error no longer falls and keep the
@@ -206,10 +204,11 @@ def fit(problem, *, callback=None, curves=False):
     import gdfast
 
     settings, train, held_out = problem.settings, problem.train, problem.held_out
-    Estimator = gdfast.GDClassifier if problem.classes else gdfast.GDRegressor
-    estimator = Estimator(loss=settings.loss, random_state=settings.seed, **settings.params)
-    validation, measured = {}, []
-    if stops_early(problem):
+    params = {"loss": settings.loss, "random_state": settings.seed, **settings.params}
+    estimator = gdfast.GDClassifier(**params) if problem.classes else gdfast.GDRegressor(**params)
+    validation: dict[str, Any] = {}
+    measured: list[float] = []
+    if held_out is not None and stops_early(problem):
         validation = {
             "X_val": held_out.X,
             "y_val": held_out.y,
@@ -217,7 +216,7 @@ def fit(problem, *, callback=None, curves=False):
             "offset_val": held_out.offset,
         }
     elif curves and held_out is not None:
-        callback = _measuring(problem, estimator, measured, callback)
+        callback = _measuring(held_out, len(problem.classes), estimator, measured, callback)
     estimator.set_params(callback=callback)
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
@@ -248,7 +247,7 @@ def fit(problem, *, callback=None, curves=False):
     return Outcome(model, seconds, messages, estimator.loss_curve_, held_out_curve)
 
 
-def stops_early(problem):
+def stops_early(problem: Problem) -> bool:
     """Whether the held-out rows also say when to stop and which weights to keep.
 
     Parameters
@@ -267,7 +266,7 @@ def stops_early(problem):
 # ---------------------------------------------------------------------------------------- target and task
 
 
-def _with_target(table, target, notes):
+def _with_target(table: pa.Table, target: str, notes: list[str]) -> tuple[pa.Table, Numbers]:
     """The table without the rows that have no target, and the numbers that the others have in the file."""
     column = table[target]
     if column_kind(target, column.type) == "number" and pa.types.is_floating(column.type):
@@ -284,7 +283,7 @@ def _with_target(table, target, notes):
     return table, row_numbers
 
 
-def _with_task(settings, column, kind, notes):
+def _with_task(settings: Settings, column: pa.ChunkedArray, kind: str, notes: list[str]) -> Settings:
     """Settings with task and loss decided, or an error when target, task and loss do not go together."""
     task = settings.task
     if settings.loss is not None:
@@ -304,7 +303,7 @@ def _with_task(settings, column, kind, notes):
     return dataclasses.replace(settings, task=task, loss=settings.loss or LOSSES[task][0])
 
 
-def _guess_task(column, kind):
+def _guess_task(column: pa.ChunkedArray, kind: str) -> tuple[str, str]:
     if kind == "text":
         return "classification", "text"
     if pa.types.is_boolean(column.type):
@@ -319,13 +318,15 @@ def _guess_task(column, kind):
     return "regression", f"{len(different):,} different numbers"
 
 
-def _encode_target(settings, column, kind, row_numbers):
+def _encode_target(
+    settings: Settings, column: pa.ChunkedArray, kind: str, row_numbers: Numbers
+) -> tuple[list[Any], Array]:
     """Class labels and the position of each row's label, or no labels and the numbers themselves."""
     name = settings.target
     if settings.task == "regression":
         y = complete_numbers(name, column, row_numbers)
-        bad, rule = {"poisson": (y < 0, ">= 0"), "gamma": (y <= 0, "> 0")}.get(settings.loss, (None, ""))
-        if bad is not None and bad.any():
+        bad, rule = {"poisson": (y < 0, ">= 0"), "gamma": (y <= 0, "> 0")}.get(settings.loss or "", (y != y, ""))
+        if bad.any():
             value, place = y[bad][0], data_row(bad, row_numbers)
             rule = f"{rule} for --loss {settings.loss}"
             raise TableError(f"target column {name!r} must be {rule}, got {value:g} in {place}")
@@ -341,7 +342,7 @@ def _encode_target(settings, column, kind, row_numbers):
     return classes, label_positions(classes, column)
 
 
-def _features(table, settings, notes):
+def _features(table: pa.Table, settings: Settings, notes: list[str]) -> pa.Table:
     """The columns to learn from; those without any value are left out."""
     used = {settings.target, settings.weight, settings.offset}
     names = [name for name in table.column_names if name not in used]
@@ -354,12 +355,12 @@ def _features(table, settings, notes):
     return features
 
 
-def _take(rows, *arrays):
+def _take(rows: Numbers | None, *arrays: Any) -> list[Any]:
     """The chosen rows of arrays that may be None; all rows if `rows` is None."""
     return [values if rows is None or values is None else values[rows] for values in arrays]
 
 
-def _refuse_infinite(features, row_numbers):
+def _refuse_infinite(features: pa.Table, row_numbers: Numbers) -> None:
     """Name an infinite number while the rows still have the numbers that they have in the file."""
     for name in features.column_names:
         if pa.types.is_floating(features.schema.field(name).type):
@@ -369,7 +370,7 @@ def _refuse_infinite(features, row_numbers):
                 raise TableError(f"column {name!r} must hold finite numbers, got an infinite one in {place}")
 
 
-def _split(n_rows, codes, settings):
+def _split(n_rows: int, codes: Array | None, settings: Settings) -> tuple[Numbers, Numbers] | tuple[None, None]:
     """Row numbers to train on and to hold out (None, None without validation); classes in equal shares.
 
     A class with a single row can only be trained on, so those rows stay out of the draw.
@@ -395,15 +396,16 @@ def _split(n_rows, codes, settings):
 # -------------------------------------------------------------------------------------- around the fit
 
 
-def _measuring(problem, estimator, measured, callback):
+def _measuring(
+    held_out: Part, k: int, estimator: Estimator, measured: list[float], callback: Callable[[DescentState], Any] | None
+) -> Callable[[DescentState], Any]:
     """A callback that appends the held-out error to a list after each epoch, and then calls the given one."""
     from gdfast import error_and_gradient
 
-    held_out, k = problem.held_out, len(problem.classes)
     margin_loss = k and estimator.loss != "log_loss"
     y = 2.0 * held_out.y - 1.0 if margin_loss and k == 2 else held_out.y
 
-    def measure(state):
+    def measure(state: DescentState) -> Any:
         error, _, _ = error_and_gradient(
             held_out.X,
             y,
@@ -422,12 +424,13 @@ def _measuring(problem, estimator, measured, callback):
     return measure
 
 
-def _spread(X):
+def _spread(X: Array) -> Doubles:
     """Standard deviation of each feature, from at most `_SPREAD_ROWS` rows evenly spread."""
-    return X[:: -(-len(X) // _SPREAD_ROWS)].std(axis=0, dtype=np.float64)
+    spread: Doubles = X[:: -(-len(X) // _SPREAD_ROWS)].std(axis=0, dtype=np.float64)
+    return spread
 
 
-def _summary(problem, converged, messages):
+def _summary(problem: Problem, converged: bool, messages: list[str]) -> dict[str, Any]:
     held_out = problem.held_out
     return {
         "rows": len(problem.train.y),

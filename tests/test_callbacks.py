@@ -271,6 +271,18 @@ def test_names_of_an_earlier_fit_are_forgotten(Estimator):
 
 
 @both
+def test_where_an_earlier_rule_stood_is_forgotten(Estimator):
+    X, y = data()
+    recorder = Recorder()
+    model = Estimator(solver="adam", max_iter=4, tol=None, random_state=0).fit(X, y).set_callbacks(recorder).fit(X, y)
+    told = recorder.of_epochs("end")[1]["fitted"]
+    weights = {"coef_init": told.coef_, "intercept_init": told.intercept_}
+    anew = clone(model).set_callbacks().set_params(max_iter=1).fit(X, y, **weights)
+    assert_array_equal(told.partial_fit(X, y).coef_, anew.coef_)
+    assert recorder.calls[-2][3]["fitted"]._standing is not None
+
+
+@both
 def test_held_out_rows_are_no_training_data(Estimator):
     X, y = data()
     weight = np.arange(1.0, len(y) + 1)
@@ -483,12 +495,14 @@ def test_estimators_with_callbacks_can_be_pickled(Estimator):
 
 
 @both
-def test_a_hook_that_fits_the_same_estimator_is_refused(Estimator):
+def test_a_refused_second_fit_does_not_disturb_the_first(Estimator):
     X, y = data()
 
     class Again(Bare):
         def on_fit_task_end(self, estimator, context):
-            estimator.fit(X, y)
+            with pytest.raises(RuntimeError, match="estimator is being fitted"):
+                estimator.fit(X, y)
 
-    with pytest.raises(RuntimeError, match="estimator is being fitted"):
-        few_epochs(Estimator).set_callbacks(Again()).fit(X, y)
+    recorder = Recorder()
+    few_epochs(Estimator).set_callbacks(Again(), recorder).fit(X, y)
+    assert recorder.hooks() == ["setup", "begin", *["begin", "end"] * 4, "end", "teardown"]

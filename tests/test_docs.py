@@ -61,6 +61,7 @@ def test_readme_python(capsys):
     assert namespace["model"].score(namespace["X_test"], namespace["y_test"]) > 0.9
     np.testing.assert_allclose(namespace["w"], [2.0, -1.0], rtol=1e-6)
     np.testing.assert_allclose(namespace["result"].coef, [2.0, -1.0], rtol=1e-6)
+    assert namespace["again"].predict([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).tolist() == ["up", "down"]
     assert "True" in capsys.readouterr().out
 
 
@@ -94,7 +95,7 @@ def test_the_map_is_complete():
     named = set(re.findall(r"[\w.]+\.\w+", text))
     for stem, endings in re.findall(r"(\w+)((?:/?\.\w+)+)", text):
         named |= {stem + ending for ending in endings.split("/")}
-    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "benchmarks", "docs"]
+    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "tests/typing", "benchmarks", "docs"]
     folders += ["examples", "examples/embedding"]
     kinds = {".c", ".h", ".inc", ".py", ".pyx", ".pxd", ".pxi", ".pyi", ".md", ".txt", ".toml"}
     files = [path for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in kinds]

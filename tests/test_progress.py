@@ -82,6 +82,12 @@ def test_one_line_at_the_end_where_there_is_no_terminal(Estimator, capsys):
     )
 
 
+def test_a_program_may_have_no_standard_error_at_all(capsys):
+    with contextlib.redirect_stderr(None):
+        few_epochs(GDRegressor).fit(*data())
+    assert capsys.readouterr().out.startswith("GDRegressor: Stopped after 4 epochs")
+
+
 @both
 def test_two_prints_a_line_per_epoch_on_a_terminal_too(Estimator, capsys):
     with on_terminal() as terminal:

@@ -6,16 +6,21 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gdfast import _core
 from gdfast._messages import warn
+from gdfast._types import Array, Doubles, Numbers
 
-__all__ = ["as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "not_finite", "refuse_masked"]
+__all__ = [
+    "as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "not_finite", "refuse_masked",
+    "warn_of_rounding",
+]  # fmt: skip
 
 _BLOCK = 2**16  # values that several looks find in cache
 
 
-def as_matrix(X, name: str = "X") -> np.ndarray:
+def as_matrix(X: ArrayLike, name: str = "X") -> Array:
     """Return X as a 2-d array of a type that the engine reads as stored, without a copy where there is a choice.
 
     Parameters
@@ -48,7 +53,7 @@ def as_matrix(X, name: str = "X") -> np.ndarray:
     return X
 
 
-def as_column(values, n: int, name: str, *, n_columns: int = 1) -> np.ndarray:
+def as_column(values: ArrayLike, n: int, name: str, *, n_columns: int = 1) -> Array:
     """Return values as an array of shape (n,), or (n, n_columns) if it is two-dimensional, whatever its values.
 
     Parameters
@@ -84,7 +89,7 @@ def as_column(values, n: int, name: str, *, n_columns: int = 1) -> np.ndarray:
     return values
 
 
-def as_weights(values, name: str) -> np.ndarray:
+def as_weights(values: ArrayLike, name: str) -> Doubles:
     """Return values as a C-contiguous array of doubles of any shape.
 
     Raises
@@ -95,14 +100,14 @@ def as_weights(values, name: str) -> np.ndarray:
     return np.asarray(_as_numbers(values, name), dtype=np.float64, order="C")
 
 
-def blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+def blocks(values: Array) -> Iterator[Array]:
     """Cut an array of one or two dimensions into blocks of rows that stay in cache while they are looked at."""
     rows = max(1, _BLOCK * len(values) // max(values.size, 1))
     for start in range(0, len(values), rows):
         yield values[start : start + rows]
 
 
-def extremes(values: np.ndarray, name: str) -> tuple[float, float]:
+def extremes(values: Array, name: str) -> tuple[float, float]:
     """Return the least and the largest of `values` (1-d or 2-d, not empty), ints of integers, from one read of them.
 
     Raises
@@ -117,7 +122,7 @@ def extremes(values: np.ndarray, name: str) -> tuple[float, float]:
     return low, high
 
 
-def check_finite(values: np.ndarray, name: str, rows: np.ndarray | None = None) -> None:
+def check_finite(values: Array, name: str, rows: Numbers | None = None) -> None:
     """Raise ValueError naming the first row and column of `values` (1-d or 2-d) that is NaN or infinite."""
     found = _core.find_not_finite(values, rows)
     if found is None:
@@ -135,13 +140,13 @@ def not_finite(name: str, value: float, where: str) -> ValueError:
     return ValueError(f"Input {name} contains {what}. (first at {where}){cure}")
 
 
-def refuse_masked(values, name: str) -> None:
+def refuse_masked(values: ArrayLike | None, name: str) -> None:
     """Raise ValueError for an array with masked entries: NumPy would silently drop the mask."""
     if np.ma.is_masked(values):
         raise ValueError(f"Input {name} contains missing values: masked entries are not accepted")
 
 
-def _as_numbers(values, name: str) -> np.ndarray:
+def _as_numbers(values: ArrayLike, name: str) -> Array:
     refuse_masked(values, name)
     try:
         array = np.asarray(values)
@@ -151,7 +156,7 @@ def _as_numbers(values, name: str) -> np.ndarray:
         raise ValueError(f"Complex data not supported: {name} is {array.dtype}")
     if f"{array.dtype.kind}{array.dtype.itemsize}" in _core.STORED_TYPES:
         if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
-            _warn_of_rounding(array, name)
+            warn_of_rounding(array, name)
         return array
     if array.dtype.kind not in "fO":
         raise ValueError(f"{name} must be an array of numbers, got dtype {array.dtype}")
@@ -162,7 +167,7 @@ def _as_numbers(values, name: str) -> np.ndarray:
         raise ValueError(f"{name} must be an array of numbers, got dtype {array.dtype}{where}: {error}") from error
 
 
-def _first_bad_column(array: np.ndarray) -> str:
+def _first_bad_column(array: Array) -> str:
     for j in range(array.shape[1] if array.ndim == 2 else 0):
         try:
             array[:, j].astype(np.float64)
@@ -171,7 +176,8 @@ def _first_bad_column(array: np.ndarray) -> str:
     return ""
 
 
-def _warn_of_rounding(array: np.ndarray, name: str) -> None:
+def warn_of_rounding(array: Array, name: str) -> None:
+    """Warn of integers that float64 does not hold."""
     if array.size:
         low, high = extremes(np.atleast_1d(array), name)
         if low < -(2**53) or high > 2**53:
