@@ -1,6 +1,7 @@
 # One line each: `make help`. Needs python3, make and a C compiler; everything else goes into .venv.
 PYTHON ?= python3
 VENV = .venv
+OLDEST ?= python3.10
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -12,13 +13,14 @@ WARNINGS = -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvl
 CPPCHECK = cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability,performance \
     --suppress=missingIncludeSystem --suppress=nullPointer:src/engine.c --suppress=uninitvar:src/newton.c
 
-.PHONY: help demo test test-c test-slow benchmark lint sanitize wheel clean
+.PHONY: help demo test test-c test-slow test-oldest benchmark lint sanitize wheel clean
 
 help:
 	@echo "make demo       build, train on real data by command and in Python, compare, draw (files in demo/)"
 	@echo "make test       C tests, then the Python suite without the slow tests"
 	@echo "make test-c     the C tests alone"
 	@echo "make test-slow  the slow tests of both"
+	@echo "make test-oldest  the Python suite on the oldest of everything: OLDEST=python3.10, tests/oldest.txt"
 	@echo "make benchmark  measure beside other libraries, write docs/benchmarks.md"
 	@echo "make lint       ruff, cython-lint, mypy, stubtest, compiler warnings, cppcheck if it is installed"
 	@echo "make sanitize   the C tests under ASan, UBSan and, where it runs, TSan"
@@ -37,6 +39,11 @@ test-c:
 test-slow: $(VENV)/developers
 	$(MAKE) -C tests/c GROUPS_TO_RUN=big
 	$(BIN)/python -m pytest -m slow --timeout 1800 || [ $$? -eq 5 ]  # 5: there are none
+
+test-oldest:
+	$(OLDEST) -m venv --clear build/oldest
+	build/oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/oldest.txt --editable '.[test]'
+	build/oldest/bin/python -m pytest -m "not slow"
 
 benchmark: $(VENV)/developers
 	$(BIN)/python -m benchmarks

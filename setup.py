@@ -30,7 +30,10 @@ core = Extension(
     ["gdfast/_core.pyx", *sorted(glob("src/*.c"))],
     include_dirs=["src", numpy.get_include()],
     depends=[*glob("src/*.h"), *glob("src/*.inc")],
-    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+    define_macros=[
+        ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
+        ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"),  # the oldest that the binary runs with, whatever it is built with
+    ],
     extra_compile_args=flags,
     extra_link_args=link,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from gdfast._tables import columns
 from gdfast._types import Array
 
 
@@ -39,25 +42,34 @@ def check_dtype(X: Array, given: Any) -> Array:
     if X.dtype.kind == "O":  # pandas strings, which older versions of scikit-learn let through
         X = X.astype(np.float64)
     if X.dtype.kind not in "biuf":
-        column = getattr(given, "columns", [0])[0]
-        raise TypeError(f"X must be numeric, got dtype {X.dtype} (first at column {column!r})")
+        name, _ = next(iter(columns(given)), (0, None))
+        raise TypeError(f"X must be numeric, got dtype {X.dtype} (first at column {name!r})")
     return X
 
 
 def name_bad_column(error: Exception, X: Any) -> None:
     """Add the column that is no number to an error about converting `X`; does nothing if there is none."""
-    values = np.asarray(X) if hasattr(X, "columns") or isinstance(X, np.ndarray) else None
+    named = columns(X)
+    values = np.asarray(X) if named or isinstance(X, np.ndarray) else None
     if values is None or values.ndim != 2 or values.dtype.kind in "biufc":
         return
-    names = getattr(X, "columns", range(values.shape[1]))
-    for j, name in enumerate(names):
+    for j, (name, dtype) in enumerate(named or ((j, values.dtype) for j in range(values.shape[1]))):
         try:
             values[:, j].astype(np.float64)
         except (TypeError, ValueError):
-            dtype = getattr(X, "dtypes", [values.dtype] * len(names))
-            dtype = dtype.iloc[j] if hasattr(dtype, "iloc") else dtype[j]
             error.args = (f"{error} (column {name!r} of X has dtype {dtype})",)
             return
+
+
+def check_split(n: int, fraction: float) -> None:
+    """Refuse to hold out all rows of so few, in scikit-learn's words."""
+    n_val = math.ceil(fraction * n)
+    if n_val >= n:
+        raise ValueError(
+            f"Splitting {n} samples into a train set and a validation set with validation_fraction={fraction!r} led to"
+            f" an empty set ({n - n_val} and {n_val} samples). Please either change validation_fraction, increase"
+            " number of samples, or disable early_stopping."
+        )
 
 
 @contextmanager
@@ -68,6 +80,23 @@ def located(values: Any, name: str) -> Iterator[None]:
     except ValueError as error:
         text = str(error).splitlines()[0]
         if text.startswith(f"Input {name} contains") and np.asarray(values).dtype.kind == "f":
-            row = (~np.isfinite(values)).reshape(len(values), -1).any(axis=1).argmax()
+            row = (~np.isfinite(np.asarray(values))).reshape(len(values), -1).any(axis=1).argmax()
             raise ValueError(f"{text} (first at row {row})") from None
         raise
+
+
+@contextmanager
+def explained(estimator: Any) -> Iterator[None]:
+    """Say more about NaN found by the engine: the column's name, and what to do about it."""
+    try:
+        yield
+    except ValueError as error:
+        found = re.match(r"Input X\w* contains NaN.*?(?:column (\d+)|$)", str(error), re.DOTALL)
+        if found is None:
+            raise
+        names = getattr(estimator, "feature_names_in_", None)
+        named = f" Column {found[1]} is {names[int(found[1])]!r}." if found[1] and names is not None else ""
+        raise ValueError(
+            f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
+            " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
+        ) from None

@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 import os
+import threading
 
 import numpy as np
 
@@ -89,17 +90,18 @@ cdef int describe_rows(X, gd_matrix *m) except -1:
 
 
 def broken_row(X):
-    """(row, what is wrong) of the first of the sparse rows that does not hold what it says, or None."""
+    """(row of the caller's matrix, what is wrong) of the first of the sparse rows that does not hold what it says, or None."""
     starts, ends = X.indptr[: X.shape[0]], X.indptr[1:]
     wrong = (starts < 0) | (ends < starts) | (ends > X.data.shape[0])
     if wrong.any():
         row = int(wrong.argmax())
-        return row, f"has entries {starts[row]} to {ends[row]} of {X.data.shape[0]}"
+        return X.first + row, f"has entries {starts[row]} to {ends[row]} of {X.data.shape[0]}"
     wrong = (X.indices < 0) | (X.indices >= X.shape[1])
     at = np.flatnonzero(wrong[starts[0] : ends[X.shape[0] - 1]]) + starts[0]
     if not at.size:
         return None
-    return int(np.searchsorted(X.indptr, at[0], side="right")) - 1, f"has column {X.indices[at[0]]} of {X.shape[1]}"
+    row = int(np.searchsorted(X.indptr, at[0], side="right")) - 1
+    return X.first + row, f"has column {X.indices[at[0]]} of {X.shape[1]}"
 
 
 cdef int poll_signals(void *context) noexcept nogil:
@@ -180,10 +182,12 @@ cdef int raise_status(gd_status status, Problem problem=None, Problem validation
     raise ValueError(f"problem must be consistent, got status {<int>status}")
 
 
-cdef gd_hooks make_hooks() noexcept:
+cdef gd_hooks make_hooks() except *:
+    """Signals reach the main thread only: elsewhere nobody asks for them, and the call never wants the GIL."""
     cdef gd_hooks hooks
-    hooks.poll = poll_signals
-    hooks.context = NULL
+    memset(&hooks, 0, sizeof(hooks))
+    if threading.get_ident() == threading.main_thread().ident:
+        hooks.poll = poll_signals
     return hooks
 
 

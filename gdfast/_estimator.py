@@ -6,9 +6,7 @@ one call of `gradient_descent`, and its result published, all attributes at once
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, get_args
@@ -29,12 +27,15 @@ from gdfast._checks import (
     POSITIVE,
     Number,
     check_dtype,
+    check_split,
+    explained,
     located,
     name_bad_column,
 )
 from gdfast._progress import progress
 from gdfast._sklearn import CallbackSupportMixin, _fit_context
 from gdfast._sparse_coef import SparseCoef, dense
+from gdfast._tables import refuse_lazy, refuse_missing
 from gdfast._targets import read_weights
 from gdfast._types import Array, Doubles, LearningRate, Matrix, Numbers, Penalty, ReadRows, Scores, Solver
 from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
@@ -169,7 +170,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         y : array-like of shape (n_samples,) or, for a regressor, (n_samples, n_outputs)
             Target values, or class labels for a classifier.
         coef_init : array-like of the shape of ``coef_``, default=None
-            Weights to start from; zeros if None.
+            Weights to start from; zeros if None. For one output also of shape (n_features,) or (1, n_features).
         intercept_init : array-like of the shape of ``intercept_``, default=None
             Intercept to start from; zero if None.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -282,7 +283,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
     def _descend(self, train: Rows, penalty: tuple[float, float], **more: Any) -> DescentResult:
         """One descent on the rows by the parameters of the estimator."""
         alpha, l1_ratio = penalty
-        with _explained(self):
+        with explained(self):
             return gradient_descent(
                 train.X,
                 train.y,
@@ -317,7 +318,9 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         curve = result.validation_curve
         published = self._published(result.coef, result.intercept)
         if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
-            published["coef_"], published["intercept_"] = _as_float32(published["coef_"], published["intercept_"])
+            # The engine has rounded the weights to float at each pass over such X: nothing is lost for its like.
+            for name in ("coef_", "intercept_"):
+                published[name] = published[name].astype(np.float32)
         fitted = {
             "n_features_in_": self.n_features_in_,
             "n_iter_": result.n_iter,
@@ -392,6 +395,8 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         """
         refuse_masked(X, "X")
         refuse_masked(y, "y")
+        refuse_lazy(X, "X")
+        refuse_missing(y, "y")
         try:
             with located(y, "y"):
                 checked = validate_data(
@@ -406,6 +411,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
 
     def _hold_out(self, train: Rows) -> tuple[Numbers, Numbers]:
         """Split off `validation_fraction` of the rows, as row numbers: `X` stays in one piece."""
+        check_split(len(train.y), self.validation_fraction)
         rows, rows_val = (np.sort(part) for part in self._split(train.y))
         if train.sample_weight is not None:
             for part, chosen in (("training", rows), ("validation", rows_val)):
@@ -437,12 +443,12 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
 
     def _raw_scores(self, X: Matrix) -> Scores:
         """z = X @ coef_.T + intercept_, of shape (n,) for one output and (n, k) for k."""
-        with _explained(self):
+        with explained(self):
             return scores(*self._neurons(X), n_threads=self.n_threads)
 
     def _answers(self, X: Matrix, of_scores: Callable[[Scores], Array]) -> Array:
         """One answer per row, made of its scores, without keeping those of all rows."""
-        with _explained(self):
+        with explained(self):
             X, coef, intercept = self._neurons(X)
             answers: Array = np.empty(0)
             for rows, z in scores_in_blocks(X, coef, intercept, n_threads=self.n_threads):
@@ -460,27 +466,3 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         if coef.ndim == 1 or coef.shape[0] == 1:
             return checked, coef.reshape(-1), float(intercept.reshape(-1)[0])
         return checked, coef, intercept
-
-
-def _as_float32(*arrays: Array) -> list[Array]:
-    """The arrays in single precision, or as they are if one of them has a number too large for that."""
-    with np.errstate(over="ignore"):
-        narrow = [array.astype(np.float32) for array in arrays]
-    return narrow if all(np.isfinite(array).all() for array in narrow) else list(arrays)
-
-
-@contextmanager
-def _explained(estimator: DescentEstimator) -> Iterator[None]:
-    """Say more about NaN found by the engine: the column's name, and what to do about it."""
-    try:
-        yield
-    except ValueError as error:
-        found = re.match(r"Input X\w* contains NaN.*?(?:column (\d+)|$)", str(error), re.DOTALL)
-        if found is None:
-            raise
-        names = getattr(estimator, "feature_names_in_", None)
-        named = f" Column {found[1]} is {names[int(found[1])]!r}." if found[1] and names is not None else ""
-        raise ValueError(
-            f"{error}{named}\n{type(estimator).__name__} does not accept missing values encoded as NaN:"
-            " fill them, for example with sklearn.impute.SimpleImputer, or drop those rows."
-        ) from None

@@ -228,11 +228,12 @@ def _complaint(report: dict[str, Any], settings: dict[str, Any]) -> str:
             "ever. Set alpha > 0."
         )
     if report["reason"] == "max_iter" and settings["tol"] >= 0:
-        cure = "Features of different scales slow this rule down: scale them, use solver='auto', or increase max_iter"
-        if settings["solver"] == "auto":
-            cure = "Consider increasing max_iter to improve the fit"
         known = f" {left}" if report["suboptimality"] > 0 else ""
-        return f"Maximum number of iteration reached before convergence{known}. {cure}."
+        other = "" if settings["solver"] == "auto" else " Scaling the features, or solver='auto', may do more."
+        return (
+            "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit"
+            f"{known}.{other}"
+        )
     if report["vanished"]:
         return "The squares of y vanish in float64, and with them the error. Scale y."
     if report["reason"] == "no_improvement" and report["suboptimality"] > 0.1:
@@ -269,7 +270,7 @@ def overflow_message(X: Any, largest_y: float, rows: Numbers | None) -> str:
 def _largest(X: Any, rows: np.ndarray | None) -> tuple[int, float]:
     """The column of the largest value, and that value: of a sample of dense rows, of all entries of sparse ones."""
     if isinstance(X, SparseRows):
-        at = int(np.abs(X.data).argmax())
+        at = int(X.places(lambda values: np.abs(values) == np.abs(values).max())[0])
         return X.entry(at)[1], float(abs(X.data[at]))
     with np.errstate(over="ignore", invalid="ignore"):
         sample = np.abs((X[:1000] if rows is None else X[rows[:1000]]).astype(np.float64)).max(axis=0)

@@ -105,7 +105,8 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
         Weight per class label, times the sample weights; 1 for a label that the dict lacks. "balanced" gives
         every class the same total weight.
     warm_start : bool, default=False
-        Whether ``fit`` starts from the weights of the previous ``fit``.
+        Whether ``fit`` starts from the weights of the previous ``fit`` or ``partial_fit``. Counts, moments and
+        averages begin anew; ``partial_fit`` goes on with them.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
     positive : bool, default=False
@@ -130,16 +131,17 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     Attributes
     ----------
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Weights, for the features as given; one row for two classes.
+        Weights, for the features as given; one row for two classes. float32 for ``X`` of float32, else float64,
+        as is all that training computes in between. A sparse matrix after ``sparsify``.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        Bias.
+        Bias, of the type of ``coef_``.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     n_iter_ : int
         Epochs run; solver "auto" takes independent classes one after the other, max_iter at most for each, and this is
         their sum.
     t_ : float
-        Updates done, plus one.
+        Updates done, plus one; ``partial_fit`` counts on.
     loss_ : float
         The objective at the returned weights.
     loss_curve_ : ndarray of shape (n_iter_,)

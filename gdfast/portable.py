@@ -12,7 +12,8 @@ A document holds what JSON can hold, floats exactly, and no code. Its fields, in
     coef, intercept       {"dtype": "<f8", "shape": [1, 3], "base64": ...}
     n_iter, t, loss       numbers; t may be null
     loss_curve, validation_curve   arrays or null
-    standing              where the rule stands, for `partial_fit` to go on; null after solver "auto"
+    standing              where the rule stands, for `partial_fit` to go on: rule, weight, rows and state, which is
+                          null after solver "auto"; null in what has no past
 
 The model file (`modelfile.py`) holds such a document for its estimator.
 """
@@ -182,7 +183,7 @@ def estimator_document(estimator: Any) -> dict[str, Any]:
         "feature_names": None if names is None else [str(name) for name in names],
         "classes": None if classes is None else _labels_document(classes),
         "coef": array_document(coef),
-        "intercept": array_document(estimator.intercept_),
+        "intercept": array_document(np.atleast_1d(estimator.intercept_)),
         "n_iter": int(estimator.n_iter_),
         "t": None if t is None else float(t),
         "loss": float(estimator.loss_),
@@ -198,7 +199,8 @@ def _array_or_null(values: Array | None) -> dict[str, Any] | None:
 
 def _params_document(estimator: Any) -> dict[str, Any]:
     # How many threads compute a model is no part of it: the same model is the same document.
-    params = {**estimator.get_params(deep=False), "n_threads": None, "callback": None}
+    params: dict[str, Any] = estimator.get_params(deep=False)
+    params |= dict.fromkeys(params.keys() & {"n_threads", "callback"})
     for name, value in params.items():
         value = params[name] = _plain(value)
         if name == "class_weight" and isinstance(value, dict):
@@ -317,7 +319,7 @@ def _params(fields: Fields, estimator_class: Any, older: bool) -> dict[str, Any]
     """Parameters by name, each a plain value; what another version did not have is left to its default."""
     known = estimator_class._get_param_names()
     given = fields.object("params")
-    params = {name: given.take(name) for name in known if given.has(name) or not older}
+    params: dict[str, Any] = {name: given.take(name) for name in known if given.has(name) or not older}
     given.end()
     for name, value in params.items():
         if name == "class_weight" and isinstance(value, list):

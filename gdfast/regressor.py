@@ -95,7 +95,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     n_iter_no_change : int, default=5
         Epochs without improvement after which training stops.
     warm_start : bool, default=False
-        Whether ``fit`` starts from the weights of the previous ``fit``.
+        Whether ``fit`` starts from the weights of the previous ``fit`` or ``partial_fit``. Counts, moments and
+        averages begin anew; ``partial_fit`` goes on with them.
     average : bool or int, default=False
         Whether the weights are averaged over all updates, or over those from this number on.
     positive : bool, default=False
@@ -120,14 +121,15 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
-        Weights, for the features as given.
+        Weights, for the features as given: float32 for ``X`` of float32, else float64, as is all that training
+        computes in between. A sparse matrix after ``sparsify``.
     intercept_ : ndarray of shape (1,) or (n_outputs,)
-        Bias.
+        Bias, of the type of ``coef_``.
     n_iter_ : int
         Epochs run; solver "auto" takes independent outputs one after the other, max_iter at most for each, and this is
         their sum.
     t_ : float
-        Updates done, plus one.
+        Updates done, plus one; ``partial_fit`` counts on.
     loss_ : float
         The objective at the returned weights.
     loss_curve_ : ndarray of shape (n_iter_,)
@@ -154,6 +156,19 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
     >>> model = GDRegressor(penalty=None).fit(X, [3.0, 5.0, 7.0, 9.0])
     >>> model.predict([[10.0]]).round(3)
     array([21.])
+
+    Counts over different exposures, claims per policy and the years it ran say: the logarithm of the exposure is
+    the ``offset`` of the raw score, so that the model is that of the rate, per year. `predict` leaves it out and
+    answers with the rate; the expected count is the rate times the exposure.
+
+    >>> years = np.array([0.5, 2.0, 1.0, 4.0])
+    >>> claims = np.array([1.0, 4.0, 6.0, 24.0])  # two a year for the first kind of policy, six for the second
+    >>> kind = np.array([[0.0], [0.0], [1.0], [1.0]])
+    >>> model = GDRegressor(loss="poisson", penalty=None, tol=1e-9).fit(kind, claims, offset=np.log(years))
+    >>> model.predict([[0.0], [1.0]]).round(3)
+    array([2., 6.])
+    >>> (model.predict(kind) * years).round(3)
+    array([ 1.,  4.,  6., 24.])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
+from gdfast._around_fit import one_callback
+from gdfast._progress import progress
 from gdfast._types import Array, Matrix
 from gdfast.functional import DescentResult, RuleState
 
@@ -78,9 +80,9 @@ class _Stream:
         before = vars(self).get("_standing")
         weight, rows = _weighed(train, before)
         start = {} if first else self._start_from(before)
-        result = self._descend(
-            train, penalty, max_iter=1, tol=None, mean_weight=weight / rows, callback=self.callback, **start
-        )
+        settings = {"max_iter": 1, "tol": None, "mean_weight": weight / rows, **start}
+        with progress(2 if self.verbose else 0, "", 1) as shown:  # a bar of one epoch shows nothing, a line does
+            result = self._descend(train, penalty, callback=one_callback(shown.epoch, self.callback), **settings)
         done = start["state"].t if "state" in start else 0
         return {
             **self._fitted_attributes(result, train),

@@ -115,12 +115,20 @@ static double remaining(double before, double gained) {
 typedef struct gd_trial {
     double error;
     int64_t t, path_size;
-    double *gradient, *weights, *velocity, *square, *mean; /* (size) each */
+    double *gradient, *weights, *velocity, *square, *mean; /* (size) each, NULL where the rule has none */
 } gd_trial;
 
-/* In room (5, size). */
-static gd_trial trial_in(double *room, int64_t size) {
-    return (gd_trial){NAN, 0, 0, room, room + size, room + 2 * size, room + 3 * size, room + 4 * size};
+static int64_t trial_vectors(const gd_state *state) { return 2 + !!state->velocity + !!state->square + !!state->mean; }
+
+/* In room (trial_vectors, size). */
+static gd_trial trial_in(double *room, const gd_state *state) {
+    int64_t size = state->size;
+    gd_trial trial = {.error = NAN, .gradient = room, .weights = room + size};
+    room += 2 * size;
+    if (state->velocity) trial.velocity = room, room += size;
+    if (state->square) trial.square = room, room += size;
+    if (state->mean) trial.mean = room;
+    return trial;
 }
 
 static gd_status evaluate(gd_run *run, double *error, double *gradient) {
@@ -160,13 +168,26 @@ static double full_gradient_norm(gd_run *run, double *room) {
     return gd_norm(run->size, room);
 }
 
-/* Has a smooth error grown `factor` times over what it was at the start and is at w = 0? That pass is made only once it is
+/* E at w = 0, which X has no part in: where a column of zeros stands for it, it need not be read. */
+static gd_status error_at_zero(gd_run *run, double *error) {
+    static const double zero = 0.0;
+    gd_problem blind = run->engine.problem;
+    gd_engine engine = {0};
+    blind.X = (gd_matrix){.data = (const char *)&zero, .n_rows = blind.X.n_rows, .n_cols = 1, .type = GD_F64};
+    double *weights = gd_alloc(2 * blind.n_outputs, 8);
+    gd_status status = weights ? gd_engine_init(&engine, &blind, run->settings->n_threads, run->engine.hooks) : GD_NO_MEMORY;
+    if (!status) status = gd_engine_evaluate(&engine, weights, error, NULL);
+    gd_engine_free(&engine);
+    gd_release(weights);
+    return status;
+}
+
+/* Has a smooth error grown `factor` times over what it was at the start and is at w = 0? Asked only once it is
  * in question. Losses with kinks grow linearly and have no such scale: they must leave the finite range. */
 static gd_status exploded(gd_run *run, double error, double factor, double *scale, int *answer) {
     if (!gd_loss_is_smooth(run->engine.problem.loss) || error <= factor * *scale) return GD_OK;
-    double *zero = gd_alloc(run->size, 8), at_zero = 0.0;
-    gd_status status = zero ? gd_engine_evaluate(&run->engine, zero, &at_zero, NULL) : GD_NO_MEMORY;
-    gd_release(zero);
+    double at_zero = 0.0;
+    gd_status status = error_at_zero(run, &at_zero);
     *scale = fmax(*scale, fabs(at_zero));
     if (!status && error > factor * *scale) status = gd_engine_evaluate(&run->engine, run->best, &at_zero, NULL); /* the start */
     *scale = fmax(*scale, fabs(at_zero));
@@ -263,7 +284,7 @@ static gd_status descend_full(gd_run *run, gd_rates *rates, gd_trial *good, doub
 
 /* ---- mini-batches ---------------------------------------------------------------------------------------------- */
 
-enum { ORDER = 4096, AHEAD = 32 };
+enum { ORDER = 4096, AHEAD = 2 * GD_BLOCK_ROWS + 32 };
 
 /* The order of an epoch, produced a piece at a time. */
 typedef struct gd_order {
@@ -360,7 +381,10 @@ static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *
     gd_status status = GD_OK;
     memset(sums, 0, sizeof *sums);
     order_start(order, run->settings, run->engine.problem.n, run->state->epoch);
-    if (lazy->v) gd_lazy_take(lazy, run->state);
+    if (lazy->v) { /* what an epoch costs beside its rows, they may be few */
+        if (gd_engine_poll(&run->engine)) return GD_INTERRUPTED;
+        gd_lazy_take(lazy, run->state);
+    }
     while (!status && order->at < order->n) {
         status = plain ? plain_steps(run, rates, order, lazy, sums) : one_batch(run, rates, order, sums);
         if (!status && !isfinite(sums->error)) status = GD_DIVERGED;
@@ -481,7 +505,8 @@ static gd_status descend_rule(gd_run *run) {
     int full = run->settings->solver == GD_SOLVER_GD || (!batch && !run->settings->shuffle);
     if (batch > run->engine.problem.n) batch = run->engine.problem.n;
     gd_order order = {.capacity = full ? 0 : gd_max(ORDER, 2 * (batch ? batch : run->engine.problem.n) + AHEAD)};
-    double *room = gd_alloc(11 * size, 8);
+    int64_t vectors = trial_vectors(run->state);
+    double *room = gd_alloc((2 * vectors + 1) * size, 8);
     order.rows = gd_alloc(full || !run->settings->shuffle ? 0 : order.capacity, sizeof *order.rows);
     gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
     gd_rates rates = {0};
@@ -493,10 +518,10 @@ static gd_status descend_rule(gd_run *run) {
         status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {
-        gd_trial good = trial_in(room, size), older = trial_in(room + 5 * size, size);
+        gd_trial good = trial_in(room, run->state), older = trial_in(room + vectors * size, run->state);
         run->path_by_update = !full && run->settings->keep_path == 2;
-        status = full ? descend_full(run, &rates, &good, room + 10 * size)
-                      : descend_batches(run, &rates, &order, &lazy, &good, &older, room + 10 * size);
+        status = full ? descend_full(run, &rates, &good, room + 2 * vectors * size)
+                      : descend_batches(run, &rates, &order, &lazy, &good, &older, room + 2 * vectors * size);
         if (adapts(run->settings)) run->state->eta = rates.eta;
     }
     gd_lazy_free(&lazy);
@@ -530,14 +555,14 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     unsigned long fp = gd_fp_enter();
     memset(report, 0, sizeof *report);
     report->suboptimality = report->best_validation = NAN;
+    run.size = state->size;
+    run.n_coef = problem->n_outputs * problem->X.n_cols;
+    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
     if (settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error) {
         gd_status each = gd_descend_outputs(&run, problem, validation, hooks);
         gd_fp_restore(fp);
         return each;
     }
-    run.size = state->size;
-    run.n_coef = problem->n_outputs * problem->X.n_cols;
-    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
     gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
     gd_problem fine = *problem; /* near a kink float lanes would see noise only */
     fine.double_lanes |= settings->solver == GD_SOLVER_AUTO && !gd_loss_is_smooth(problem->loss);

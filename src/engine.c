@@ -42,8 +42,15 @@ static int can_read_in_place(const gd_problem *problem, int doubles) {
            (X->col_stride == size || X->n_cols == 1) && X->row_stride % size == 0;
 }
 
-/* Elements of X that a row takes: of sparse rows the mean. */
-static int64_t row_elements(const gd_matrix *X) { return X->indptr ? X->n_stored / gd_max(X->n_rows, 1) + 1 : X->n_cols; }
+/* Elements of X that a row takes: of sparse rows the mean. They may be some rows of a larger matrix, with all of its entries. */
+static int64_t row_elements(const gd_matrix *X) {
+    if (!X->indptr) return X->n_cols;
+    const int32_t *narrow = X->indptr;
+    const int64_t *wide = X->indptr;
+    int64_t from = X->wide ? wide[0] : narrow[0], to = X->wide ? wide[X->n_rows] : narrow[X->n_rows];
+    int64_t stored = 0 <= from && from <= to && to <= X->n_stored ? to - from : X->n_stored;
+    return stored / gd_max(X->n_rows, 1) + 1;
+}
 
 static void plan_pass(gd_engine *engine) {
     const gd_problem *problem = &engine->problem;
@@ -208,9 +215,9 @@ int gd_engine_poll(gd_engine *engine) {
     return engine->interrupted;
 }
 
-/* Even the clock costs too much for a batch of a few rows. */
-static int poll_by_work(gd_engine *engine, int64_t rows) {
-    engine->work += (double)(rows * (row_elements(&engine->problem.X) + 64));
+/* Even the clock costs too much for a batch of a few rows. sums: elements written besides what is read of X. */
+static int poll_by_work(gd_engine *engine, int64_t rows, int64_t sums) {
+    engine->work += (double)(rows * (row_elements(&engine->problem.X) + 64)) + (double)sums;
     if (engine->work < 1e6) return 0;
     engine->work = 0.0;
     return gd_engine_poll(engine);
@@ -291,7 +298,7 @@ static gd_status sum_rows(gd_engine *engine, int64_t first, int64_t count) {
             memset(engine->total, 0, sizeof *engine->total * (size_t)size);
             engine->kernels->csr_block(&engine->pass, engine->scratch, first, count, engine->total);
         } else engine->kernels->block[engine->pass.doubles](&engine->pass, engine->scratch, first, count, engine->total);
-        return poll_by_work(engine, count) ? GD_INTERRUPTED : state_of_rows(engine);
+        return poll_by_work(engine, count, size) ? GD_INTERRUPTED : state_of_rows(engine);
     }
     int64_t chunk_rows = engine->chunk_blocks * GD_BLOCK_ROWS, n_chunks = (count + chunk_rows - 1) / chunk_rows;
     unsigned long fp = gd_fp_enter();
@@ -368,7 +375,7 @@ gd_status gd_engine_steps(gd_engine *engine, const int64_t *rows, int64_t known,
     else engine->kernels->steps(&engine->pass, engine->scratch, first, count, steps);
     go_back(engine, back);
     engine->rows_read += (double)count;
-    return poll_by_work(engine, count) ? GD_INTERRUPTED : state_of_rows(engine);
+    return poll_by_work(engine, count, 0) ? GD_INTERRUPTED : state_of_rows(engine);
 }
 
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient) {

@@ -34,6 +34,9 @@ enum { GD_ROWS_AHEAD = 32, GD_BYTES_AHEAD = 512 };
 /* Vectors of outputs that a sparse row's entries are multiplied with at once. */
 enum { GD_CSR_VECTORS = 4 };
 
+/* Scattered sparse rows that are looked up at once where each is an update. */
+enum { GD_CSR_HELPING = 16 };
+
 /* Slopes found at once where one row is all there is. */
 enum { GD_SLOPES = 2 };
 

@@ -90,7 +90,11 @@ static inline void gd_update(const gd_problem *problem, const gd_settings *setti
     else if (l1 > 0.0)
         for (int64_t j = 0; j < n_coef; j++) w[j] = gd_soft(w[j], l1 * eta);
     if (problem->lower || problem->upper)
-        for (int64_t j = 0; j < n_coef; j++) w[j] = gd_clip(problem, j, w[j]);
+        for (int64_t j = 0; j < n_coef; j++) {
+            double within = gd_clip(problem, j, w[j]);
+            if (within != w[j] && state->velocity && settings->solver != GD_SOLVER_ADAM) state->velocity[j] = 0.0; /* it would go on pushing outwards */
+            w[j] = within;
+        }
     if (state->mean && state->t >= settings->average) {
         double share = 1.0 / (double)(state->t - settings->average + 1);
         for (int64_t j = 0; j < state->size; j++) state->mean[j] += share * (w[j] - state->mean[j]);

@@ -61,6 +61,7 @@ def test_readme_python(capsys):
     assert namespace["model"].score(namespace["X_test"], namespace["y_test"]) > 0.9
     np.testing.assert_allclose(namespace["w"], [2.0, -1.0], rtol=1e-6)
     np.testing.assert_allclose(namespace["result"].coef, [2.0, -1.0], rtol=1e-6)
+    assert namespace["again"].predict([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).tolist() == ["up", "down"]
     assert "True" in capsys.readouterr().out
 
 
@@ -100,3 +101,18 @@ def test_the_map_is_complete():
     files = [path for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in kinds]
     assert len(files) > 80
     assert [path for path in files if path.name not in named and not path.match("tests/c/test_*.c")] == []
+
+
+def test_the_oldest_versions():
+    """tests/oldest.txt pins what pyproject.toml names as the lowest, README.md and setup.py say the same."""
+    project = (ROOT / "pyproject.toml").read_text()
+    lowest = dict(re.findall(r'"([\w-]+)>=([\d.]+)"', project.split("[project]")[1].split("\nlint = ")[0]))
+    pinned = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / "tests" / "oldest.txt").read_text(), re.MULTILINE))
+    assert {"numpy", "scikit-learn", "pyarrow", "pytest"} <= set(lowest)
+    assert set(pinned) - set(lowest) == {"scipy"}
+    assert [name for name, version in lowest.items() if not f"{pinned.get(name)}.".startswith(f"{version}.")] == []
+    assert f"NumPy {lowest['numpy']} and scikit-learn {lowest['scikit-learn']} or newer" in README
+    assert f"NPY_{lowest['numpy'].replace('.', '_')}_API_VERSION" in (ROOT / "setup.py").read_text()
+    oldest, *_, newest = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    assert f"Python {oldest} to {newest}" in README
+    assert f'requires-python = ">={oldest}"' in project

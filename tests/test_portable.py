@@ -29,6 +29,7 @@ MODELS = {
     "one column": lambda: GDRegressor().fit(X[:, :1], LINE),
     "sparse": lambda: GDRegressor(penalty="l1", alpha=0.5).fit(X, LINE).sparsify(),
     "validated": lambda: GDRegressor(early_stopping=True, random_state=0).fit(X, LINE),
+    "bounded": lambda: GDRegressor(bounds=(-1.5, 0.25)).fit(X, LINE),
     "classifier": lambda: GDClassifier().fit(X, SIGN),
     "softmax": lambda: GDClassifier(class_weight={0: 1.0, 1: 2.0, 2: 0.5}).fit(X, LEVEL),
     "sparse classifier": lambda: GDClassifier(penalty="l1", alpha=0.1).fit(X, SIGN).sparsify(),
@@ -111,10 +112,35 @@ def test_feature_names_are_kept():
         again.predict(frame[["b", "a", "ç"]])
 
 
+def test_bounds_may_be_arrays_and_open():
+    for bounds in [(None, 0.5), (np.array([-1.0, -np.inf, 0.0]), np.inf), ([0.0, 0.0, -1.0], None)]:
+        model = GDRegressor(bounds=bounds).fit(X, LINE)
+        again = GDRegressor.from_dict(json.loads(json.dumps(model.to_dict(), allow_nan=False)))
+        assert_array_equal(clone(again).fit(X, LINE).coef_, model.coef_)
+
+
 def test_threads_and_callback_are_no_part_of_a_document():
     model = GDRegressor(n_threads=2, callback=lambda state: None).fit(X, LINE)
     assert GDRegressor.from_dict(model.to_dict()).get_params() == GDRegressor().get_params()
     assert model.to_dict() == GDRegressor().fit(X, LINE).to_dict()
+
+
+class Steady(GDRegressor):
+    """A user's own, of other parameters."""
+
+    def __init__(self, *, alpha=1e-4, name="steady"):
+        super().__init__(alpha=alpha, solver="gd")
+        self.name = name
+
+
+def test_classes_made_of_ours_travel_too():
+    model = Steady(name="mine").fit(X, LINE)
+    again = Steady.from_dict(json.loads(json.dumps(model.to_dict())))
+    assert again.get_params() == {"alpha": 1e-4, "name": "mine"}
+    assert_same_model(model, again)
+    with pytest.raises(ModelFileError, match="field class must be one of GDRegressor, got 'Steady'"):
+        GDRegressor.from_dict(model.to_dict())
+    assert_same_model(pickle.loads(pickle.dumps(model)), model)
 
 
 def test_what_no_document_can_hold():
@@ -165,6 +191,8 @@ WRONG = [
     (("params", "callback"), "print", "callback"),
     (("params", "class_weight"), [["a"]], r"field params.class_weight\[0\] must be a label and its weight"),
     (("params", "class_weight"), [[{}, 1]], r"field params.class_weight\[0\]"),
+    (("params", "bounds"), [0.0], "field params.bounds must be text, a number or null"),
+    (("params", "bounds"), [0.0, ["much"]], "field params.bounds must be numbers, null where there is none"),
     (("n_features",), 2, r"field coef.shape must be \[3, 2\], got \[3, 3\]"),
     (("n_features",), 0, "field n_features must be a whole number from 1 on"),
     (("n_features",), 2**61, "field coef.shape"),

@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, make_classification
 from sklearn.linear_model import SGDClassifier, SGDRegressor
@@ -326,6 +327,39 @@ def test_float32_streams_lose_nothing_between_calls(Estimator):
     whole = Estimator(solver="sgd", random_state=0, max_iter=5, tol=None).fit(X, y)
     assert parts.coef_.dtype == whole.coef_.dtype == np.float32
     assert_array_equal(parts.coef_, whole.coef_)
+
+
+@both
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sparse_rows_stream_as_dense_ones_do(Estimator, dtype):
+    X, y = data(Estimator)
+    X = np.where(np.abs(X) > 1.0, X, 0.0).astype(dtype)
+    dense, sparse = (Estimator(random_state=0, solver="sgd", penalty=None) for _ in range(2))
+    for rows in (slice(0, 50), slice(50, 100), slice(0, 100)):
+        part(dense, X[rows], y[rows], offset=X[rows, 0])
+        part(sparse, csr_array(X[rows]), y[rows], offset=X[rows, 0])
+    assert sparse.coef_.dtype == dtype
+    assert_allclose(sparse.coef_, dense.coef_, rtol=1e-9 if dtype is np.float64 else 1e-4)
+    assert sparse.t_ == dense.t_
+
+
+@both
+def test_bounds_hold_in_every_call(Estimator):
+    X, y = data(Estimator)
+    X = X * [1, -1, 1, -1, 1]
+    bounded, free = Estimator(random_state=0, positive=True), Estimator(random_state=0)
+    for rows in (slice(0, 50), slice(50, 100)):
+        assert (part(bounded, X[rows], y[rows]).coef_ >= 0).all()
+        assert (part(free, X[rows], y[rows]).coef_ < 0).any()
+
+
+@both
+def test_a_call_within_a_call_is_refused(Estimator):
+    X, y = data(Estimator)
+    model = Estimator(callback=lambda state: model.partial_fit(X, y) and None)
+    with pytest.raises(RuntimeError, match="estimator is being fitted"):
+        part(model, X, y)
+    assert not hasattr(model, "coef_")
 
 
 def test_callbacks_and_lines_of_each_call(capsys):

@@ -12,7 +12,10 @@ from gdfast import _core
 from gdfast._messages import warn
 from gdfast._types import Array, Doubles, Numbers
 
-__all__ = ["as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "not_finite", "refuse_masked"]
+__all__ = [
+    "as_column", "as_matrix", "as_weights", "blocks", "check_finite", "extremes", "not_finite", "refuse_masked",
+    "warn_of_rounding",
+]  # fmt: skip
 
 _BLOCK = 2**16  # values that several looks find in cache
 
@@ -153,7 +156,7 @@ def _as_numbers(values: ArrayLike, name: str) -> Array:
         raise ValueError(f"Complex data not supported: {name} is {array.dtype}")
     if f"{array.dtype.kind}{array.dtype.itemsize}" in _core.STORED_TYPES:
         if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
-            _warn_of_rounding(array, name)
+            warn_of_rounding(array, name)
         return array
     if array.dtype.kind not in "fO":
         raise ValueError(f"{name} must be an array of numbers, got dtype {array.dtype}")
@@ -173,7 +176,8 @@ def _first_bad_column(array: Array) -> str:
     return ""
 
 
-def _warn_of_rounding(array: Array, name: str) -> None:
+def warn_of_rounding(array: Array, name: str) -> None:
+    """Warn of integers that float64 does not hold."""
     if array.size:
         low, high = extremes(np.atleast_1d(array), name)
         if low < -(2**53) or high > 2**53:

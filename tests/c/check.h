@@ -25,6 +25,8 @@ void test_shuffle(void);
 void test_faults(void);
 void test_threads(void);
 void test_fork(void);
+void test_sparse(void);
+void test_bounds(void);
 void test_big(void);
 
 #endif

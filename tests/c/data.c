@@ -121,7 +121,49 @@ gd_matrix store(pool *p, const double *values, int64_t rows, int64_t cols, int t
     char *start = pool_take(p, (size_t)(reach + size + after));
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < cols; j++) encode(values[i * cols + j], type, swapped, start + before + i * row + j * col);
-    return (gd_matrix){start + before, rows, cols, row, col, type, swapped};
+    return (gd_matrix){.data = start + before, .n_rows = rows, .n_cols = cols, .row_stride = row, .col_stride = col, .type = type, .swapped = swapped};
+}
+
+static void put_integer(void *to, int64_t at, int wide, int64_t value) {
+    if (wide) ((int64_t *)to)[at] = value;
+    else ((int32_t *)to)[at] = (int32_t)value;
+}
+
+gd_matrix store_csr(pool *p, const double *values, int64_t rows, int64_t cols, int type, int wide) {
+    enum { OUTSIDE = 3 }; /* entries of no row, at each end */
+    dice d = {(uint64_t)(rows * 131 + cols)};
+    int64_t most = 2 * rows * cols + 2 * OUTSIDE, n = OUTSIDE, *columns = malloc(sizeof *columns * (size_t)most);
+    double *entries = malloc(sizeof *entries * (size_t)most);
+    int integer = wide ? 8 : 4;
+    void *indptr = pool_take(p, (size_t)((rows + 1) * integer));
+    if (!columns || !entries) abort();
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t first = n;
+        put_integer(indptr, i, wide, n);
+        for (int64_t j = 0; j < cols; j++) {
+            double v = values[i * cols + j];
+            if (v == 0.0 && roll_below(&d, 10)) continue;
+            int parts = roll_below(&d, 8) == 0 ? 2 : 1;
+            for (int part = 0; part < parts; part++) entries[n] = v / parts, columns[n++] = j;
+        }
+        for (int64_t e = n - 1; e > first; e--) {
+            int64_t other = first + roll_below(&d, e - first + 1), column = columns[e];
+            double v = entries[e];
+            entries[e] = entries[other], columns[e] = columns[other];
+            entries[other] = v, columns[other] = column;
+        }
+    }
+    put_integer(indptr, rows, wide, n);
+    n += OUTSIDE;
+    char *to = pool_take(p, (size_t)(n * type_size[type]));
+    void *indices = pool_take(p, (size_t)(n * integer));
+    for (int64_t e = 0; e < n; e++) {
+        int outside = e < OUTSIDE || e >= n - OUTSIDE;
+        encode(outside ? NAN : entries[e], type, 0, to + e * type_size[type]);
+        put_integer(indices, e, wide, outside ? INT32_MAX : columns[e]);
+    }
+    free(columns), free(entries);
+    return (gd_matrix){.data = to, .n_rows = rows, .n_cols = cols, .type = type, .indices = indices, .indptr = indptr, .n_stored = n, .wide = wide};
 }
 
 /* ---- problems -------------------------------------------------------------------------------------------------- */
@@ -157,6 +199,8 @@ data data_make(const recipe *r) {
     double *X = room(m * r->d), *y = room(m * y_cols), *s = room(m), *offset = room(m * k);
     int64_t *rows = (int64_t *)(void *)room(n);
     for (int64_t i = 0; i < m * r->d; i++) X[i] = draw(&d, r->type);
+    for (int64_t i = 0; r->sparse && i < m * r->d; i++)
+        if (i / r->d % 5 == 3 || roll_below(&d, 3)) X[i] = 0.0;
     for (int64_t i = 0; i < m * y_cols; i++) y[i] = r->codes ? (double)roll_below(&d, k > 1 ? k : 2) : draw_target(&d, r);
     for (int64_t i = 0; i < m; i++) s[i] = r->weighted ? 0.5 * (double)roll_below(&d, 5) : 1.0;
     for (int64_t i = 0; i < m * k; i++) offset[i] = r->offset_cols ? roll_between(&d, -0.5, 0.5) : 0.0;
@@ -164,7 +208,7 @@ data data_make(const recipe *r) {
     s[rows[0]] = 1.0;
 
     gd_problem *problem = &c.problem;
-    problem->X = store(&c.memory, X, m, r->d, r->type, (layout)r->how);
+    problem->X = r->sparse ? store_csr(&c.memory, X, m, r->d, r->type, r->sparse == 2) : store(&c.memory, X, m, r->d, r->type, (layout)r->how);
     problem->y = store(&c.memory, y, m, y_cols, r->y_type, (layout)r->y_how);
     if (r->weighted) problem->weight = store(&c.memory, s, m, 1, GD_F32, LAYOUT_C);
     if (r->offset_cols) {

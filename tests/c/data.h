@@ -29,6 +29,9 @@ void pool_free(pool *p);
 
 /* values (rows, cols) -> a matrix of the stored type. They must be representable in it. */
 gd_matrix store(pool *p, const double *values, int64_t rows, int64_t cols, int type, layout how);
+/* The same as CSR rows of GD_F64 or GD_F32, values that are not zero and some that are: within a row in no order, some in two
+ * entries of half each. Before the first entry and behind the last lie others, NaN in no column, that belong to no row. */
+gd_matrix store_csr(pool *p, const double *values, int64_t rows, int64_t cols, int type, int wide);
 double draw(dice *d, int type);  /* a value of the stored type */
 double draw_size(int type);      /* how large such values are, roughly */
 
@@ -39,6 +42,7 @@ typedef struct recipe {
     int y_type, y_how;
     int loss, softmax, codes;
     int weighted, subset; /* subset: rows is set, in no order */
+    int sparse;           /* 0: strided; 1: CSR, int32_t, 2: int64_t: two thirds of the values are 0 then, some rows empty */
     int offset_cols;      /* 0: no offset, 1 or k */
     double l2, l1;
     uint64_t seed;

@@ -4,107 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/rng.h"
+#include "book.h"
 #include "check.h"
 #include "descend.h"
 #include "naive.h"
 
-static double *room(int64_t count) {
-    double *memory = calloc((size_t)count, sizeof *memory);
-    if (!memory) abort();
-    return memory;
-}
-
 /* ---- the rules, by the book ------------------------------------------------------------------------------------ */
-
-typedef struct book { double *w, *v, *g2, *mean; int64_t t; } book; /* weights, velocity, squares, mean, updates done */
-
-static double shrunk(double w, double by) { return fabs(w) <= by ? 0.0 : w > 0.0 ? w - by : w + by; }
-
-static double book_rate(const gd_settings *s, const data *c, int64_t t) {
-    double alpha = c->problem.l2 + c->problem.l1;
-    if (s->schedule == GD_INVSCALING) return s->eta0 / pow((double)t, s->power_t);
-    if (s->schedule != GD_OPTIMAL) return s->eta0;
-    double typical = sqrt(1.0 / sqrt(alpha)); /* Bottou's heuristic, as in scikit-learn's _plain_sgd */
-    double slope = (double)naive_loss(c->problem.loss, -typical, 1.0, c->problem.loss_param).slope;
-    double start = 1.0 / (typical / fmax(1.0, slope) * alpha);
-    return 1.0 / (alpha * (start + (double)t - 1.0));
-}
-
-static void book_update(const gd_settings *s, const data *c, const double *g, book *b) {
-    double eta = book_rate(s, c, ++b->t), t = (double)b->t;
-    int64_t n_coef = c->problem.X.n_cols * c->problem.n_outputs;
-    for (int64_t j = 0; j < c->size; j++) {
-        double *w = &b->w[j], rate = eta;
-        switch (s->solver) {
-        case GD_SOLVER_ADAGRAD:
-            b->g2[j] += g[j] * g[j];
-            rate = eta / (sqrt(b->g2[j]) + 1e-10);
-            *w -= rate * g[j];
-            break;
-        case GD_SOLVER_RMSPROP:
-            b->g2[j] = 0.9 * b->g2[j] + 0.1 * g[j] * g[j];
-            rate = eta / (sqrt(b->g2[j]) + 1e-8);
-            *w -= rate * g[j];
-            break;
-        case GD_SOLVER_ADAM:
-            b->v[j] = s->beta_1 * b->v[j] + (1.0 - s->beta_1) * g[j];
-            b->g2[j] = s->beta_2 * b->g2[j] + (1.0 - s->beta_2) * g[j] * g[j];
-            rate = eta * sqrt(1.0 - pow(s->beta_2, t)) / (1.0 - pow(s->beta_1, t)) / (sqrt(b->g2[j]) + 1e-8);
-            *w -= rate * b->v[j];
-            break;
-        default:
-            b->v[j] = s->momentum * b->v[j] - eta * g[j];
-            *w += s->nesterov ? s->momentum * b->v[j] - eta * g[j] : b->v[j];
-        }
-        if (j < n_coef) *w = shrunk(*w, rate * c->problem.l1);
-        if (s->average && b->t >= s->average) b->mean[j] += (*w - b->mean[j]) / (double)(b->t - s->average + 1);
-    }
-}
-
-/* Every epoch: rows in their order, batch by batch. */
-static void book_descend(const gd_settings *s, const data *c, book *b) {
-    int64_t n = c->problem.n, batch = s->solver == GD_SOLVER_GD || !s->batch_size ? n : s->batch_size;
-    int64_t *order = calloc((size_t)n, sizeof *order);
-    double *g = room(c->size);
-    if (!order) abort();
-    for (int64_t epoch = 0; epoch < s->max_iter; epoch++) {
-        gd_shuffle shuffle;
-        gd_shuffle_start(&shuffle, n, s->seed, epoch);
-        if (s->shuffle) gd_shuffle_next(&shuffle, n, order);
-        else
-            for (int64_t i = 0; i < n; i++) order[i] = i;
-        for (int64_t at = 0; at < n; at += batch) {
-            naive_batch(c, order, at, at + batch < n ? batch : n - at, b->w, g);
-            book_update(s, c, g, b);
-        }
-    }
-    free(order), free(g);
-}
-
-static void check_rule(const recipe *r, const gd_settings *s) {
-    data c = data_make(r);
-    book b = {room(c.size), room(c.size), room(c.size), room(c.size), 0};
-    book_descend(s, &c, &b);
-    outcome o = descend(&c.problem, NULL, s, NULL, NULL, NULL);
-    const double *expected = s->average && b.t >= s->average ? b.mean : b.w;
-    CHECK(o.status == GD_OK && o.state.t == b.t, "status %d, %d updates", o.status, (int)o.state.t);
-    double worst = 0.0, zeros = 0.0;
-    for (int64_t j = 0; j < c.size; j++) {
-        worst = fmax(worst, fabs(o.state.answer[j] - expected[j]) / (0.1 + fabs(expected[j])));
-        zeros += (o.state.answer[j] == 0.0) != (expected[j] == 0.0);
-    }
-    CHECK(worst < 1e-8 && zeros == 0.0, "%s solver %d schedule %d momentum %g nesterov %d batch %d shuffle %d average %d l1 %g d %d k %d: off by %g",
-          gd_loss_name(r->loss), s->solver, s->schedule, s->momentum, s->nesterov, (int)s->batch_size, s->shuffle, (int)s->average, r->l1,
-          (int)r->d, (int)r->k, worst);
-    CHECK(o.report.n_iter == s->max_iter && o.report.loss.size == s->max_iter && o.report.reason == GD_STOP_MAX_ITER, "%d epochs", (int)o.report.n_iter);
-    naive_sums at_end = naive_evaluate(&c, o.state.answer, 1e-12);
-    CHECK(fabs(o.report.error - at_end.error) <= at_end.slack, "error %g at the end, expected %g", o.report.error, at_end.error);
-    naive_free(&at_end);
-    outcome_free(&o);
-    free(b.w), free(b.v), free(b.g2), free(b.mean);
-    data_free(&c);
-}
 
 static void rules_by_the_book(void) {
     static const int64_t batches[] = {0, 1, 7, 32, 61, 1000};

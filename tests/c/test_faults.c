@@ -67,8 +67,8 @@ static void fail_each(const trial *t) {
     CHECK(t->run(t, out) == usual && !memcmp(out, expected, sizeof out), "%s, afterwards", t->name);
 }
 
-static void memory(void) {
-    recipe r = {.n = 700, .d = 6, .k = 3, .loss = gd_loss_log_loss, .softmax = 1, .l2 = 0.01, .seed = 1};
+static void memory(int sparse, int k) {
+    recipe r = {.n = 700, .d = 6, .k = k, .loss = gd_loss_log_loss, .softmax = k > 1, .l2 = 0.01, .sparse = sparse, .seed = 1};
     recipe held_out = r;
     held_out.n = 60, held_out.seed = 2;
     trial t = {.c = data_make(&r), .held_out = data_make(&held_out)};
@@ -93,9 +93,9 @@ static void memory(void) {
 }
 
 /* The auto solver's other ways: sampled rows, smoothed kinks, the diagonal metric. */
-static void memory_of_auto(void) {
+static void memory_of_auto(int sparse) {
     for (int way = 0; way < 3; way++) {
-        recipe r = {.n = way == 0 ? 30000 : 90, .d = way == 2 ? 2050 : 5, .k = 1, .loss = way == 1 ? gd_loss_hinge : gd_loss_log_loss, .l2 = 0.01};
+        recipe r = {.n = way == 0 ? 30000 : 90, .d = way == 2 ? 2050 : 5, .k = 1, .loss = way == 1 ? gd_loss_hinge : gd_loss_log_loss, .l2 = 0.01, .sparse = sparse};
         trial t = {.name = way == 0 ? "sample" : way == 1 ? "kinks" : "wide", .c = data_make(&r), .run = run_descent};
         if (way == 2) t.c.problem.n_outputs = 1;
         t.settings = plain_settings(GD_SOLVER_AUTO);
@@ -164,8 +164,11 @@ static void too_large(void) {
 }
 
 void test_faults(void) {
-    memory();
-    memory_of_auto();
+    memory(0, 3);
+    memory(1, 1);
+    memory(2, 3);
+    memory_of_auto(0);
+    memory_of_auto(1);
     threads();
     too_large();
 }

@@ -1,71 +1,11 @@
 /* The pass: error and gradient against the definition, and the same bits whatever the layout, threads and registers. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "book.h"
 #include "check.h"
 #include "naive.h"
-
-static const char *const isas[] = {"baseline", "avx2", "avx512"};
-enum { N_ISAS = 3 };
-
-static int has_isa(const char *name) { return strstr(gd_available_isas(), name) != NULL; }
-
-/* Relative rounding errors that a pass may make: of float lanes, and of double ones. */
-static double lane_eps(const gd_problem *problem) {
-    int type = problem->X.type;
-    int floats = type == GD_F32 || type == GD_F16 || type == GD_U8 || type == GD_I8 || type == GD_U16 || type == GD_I16;
-    return floats && !problem->double_lanes ? 4e-6 : 1e-13;
-}
-
-/* out (1 + size): E, dE/dcoef, dE/dintercept. */
-static gd_status evaluate(const gd_problem *problem, const double *weights, int n_threads, double *out) {
-    int64_t n_coef = problem->X.n_cols * problem->n_outputs;
-    return gd_error_and_gradient(problem, weights, weights + n_coef, n_threads, NULL, out, out + 1, out + 1 + n_coef);
-}
-
-static int same_bits(const double *a, const double *b, int64_t n) { return !memcmp(a, b, sizeof *a * (size_t)n); }
-
-static double *room(int64_t count) {
-    double *memory = calloc((size_t)count, sizeof *memory);
-    if (!memory) abort();
-    return memory;
-}
-
-static const char *describe(const recipe *r) {
-    static char text[200];
-    snprintf(text, sizeof text, "%s%s n %d d %d k %d type %d layout %d y type %d layout %d codes %d weighted %d subset %d offset %d l1 %g seed %d, %s",
-             gd_loss_name(r->loss), r->softmax ? " softmax" : "", (int)r->n, (int)r->d, (int)r->k, r->type, r->how, r->y_type,
-             r->y_how, r->codes, r->weighted, r->subset, r->offset_cols, r->l1, (int)r->seed, gd_isa_name());
-    return text;
-}
-
-/* On every instruction set: right, and the same bits on AVX2 and AVX-512. */
-static void check_recipe(const recipe *r) {
-    data c = data_make(r);
-    naive_sums expected = naive_evaluate(&c, c.weights, lane_eps(&c.problem));
-    double *out = room(c.size + 1), *wide = room(c.size + 1);
-    for (int i = 0; i < N_ISAS; i++) {
-        if (!has_isa(isas[i])) continue;
-        gd_init(isas[i]);
-        gd_status status = evaluate(&c.problem, c.weights, 1, out);
-        CHECK(status == GD_OK, "status %d, %s", status, describe(r));
-        CHECK(fabs(out[0] - expected.error) <= expected.slack, "error %.17g, expected %.17g, %s", out[0], expected.error, describe(r));
-        for (int64_t j = 0; j < c.size; j++)
-            if (!(fabs(out[1 + j] - expected.gradient[j]) <= expected.slacks[j])) {
-                CHECK(0, "gradient[%d] %.17g, expected %.17g +- %.2g, %s", (int)j, out[1 + j], expected.gradient[j],
-                      expected.slacks[j], describe(r));
-                break;
-            }
-        if (i == 1) memcpy(wide, out, sizeof *out * (size_t)(c.size + 1));
-        if (i == 2) CHECK(same_bits(out, wide, c.size + 1), "AVX2 and AVX-512 differ, %s", describe(r));
-    }
-    gd_init(NULL);
-    free(out), free(wide);
-    naive_free(&expected);
-    data_free(&c);
-}
 
 /* dE/dw_j = (E(w + h e_j) - E(w - h e_j)) / 2h, without the naive loop's help. */
 static void check_differences(const recipe *r) {
@@ -102,7 +42,7 @@ static void every_loss(void) {
                     r.weighted = variant / 2 % 2, r.subset = variant % 3 == 1;
                     r.offset_cols = (int)(variant % 3 == 0 ? r.k : variant % 3 == 1 ? 1 : 0);
                     r.l2 = variant % 4 == 3 ? 0.3 : 0.0, r.l1 = variant % 5 == 4 ? 0.05 : 0.0;
-                    check_recipe(&r);
+                    check_pass(&r);
                     r.n = 23, r.l1 = 0.0;
                     if (type == GD_F64 && r.d < 16) check_differences(&r);
                 }
@@ -116,9 +56,9 @@ static void every_shape(void) {
             for (int o = 0; o < 3; o++) {
                 int64_t wide = d == 41 ? 300 : d;
                 recipe r = {.n = 277, .d = wide, .k = outputs[o], .type = type, .loss = (int)(d + type + o) % GD_N_LOSSES, .seed = 5};
-                if (o == 0) check_recipe(&r);
+                if (o == 0) check_pass(&r);
                 r.n = wide == 300 && o == 2 ? 40 : 277;
-                if (o > 0 && (d + type) % 3 == 0) check_recipe(&r);
+                if (o > 0 && (d + type) % 3 == 0) check_pass(&r);
 
                 data plain = data_make(&r);
                 double *expected = room(plain.size + 1), *out = room(plain.size + 1);
@@ -128,7 +68,7 @@ static void every_shape(void) {
                     r.how = how, r.y_how = (how + o) % N_LAYOUTS;
                     data c = data_make(&r);
                     gd_status status = evaluate(&c.problem, c.weights, 1, out);
-                    CHECK(status == GD_OK && same_bits(out, expected, c.size + 1), "%s", describe(&r));
+                    CHECK(status == GD_OK && bits_equal(out, expected, c.size + 1), "%s", describe(&r));
                     data_free(&c);
                 }
                 gd_init(NULL);
@@ -151,7 +91,7 @@ static void broadcast_rows(void) {
             evaluate(&same, c.weights, 1, expected);
             c.problem.X.row_stride = 0;
             evaluate(&c.problem, c.weights, 1, out);
-            CHECK(same_bits(out, expected, c.size + 1), "%s", describe(&r));
+            CHECK(bits_equal(out, expected, c.size + 1), "%s", describe(&r));
             pool_free(&memory);
             free(repeated), free(expected), free(out);
             data_free(&c);
@@ -171,7 +111,7 @@ static void rows_and_weights(void) {
         copy.y = store(&memory, c.y, r.n, 1, GD_F64, LAYOUT_C);
         evaluate(&copy, c.weights, 1, expected);
         evaluate(&c.problem, c.weights, 1, out);
-        CHECK(same_bits(out, expected, c.size + 1), "rows, d %d", (int)d);
+        CHECK(bits_equal(out, expected, c.size + 1), "rows, d %d", (int)d);
 
         double *s = room(r.n);
         for (int64_t i = 0; i < r.n; i++) s[i] = i % 3 ? 1.0 : 0.0;
@@ -182,7 +122,7 @@ static void rows_and_weights(void) {
             for (int64_t j = 0; j < d; j++) c.X[i * d + j] = r.type == GD_F32 ? 1e30 : 1e200; /* its square overflows */
         copy.X = store(&memory, c.X, r.n, d, r.type, LAYOUT_C);
         evaluate(&copy, c.weights, 1, out);
-        CHECK(same_bits(out, expected, c.size + 1), "weights of 0, d %d", (int)d);
+        CHECK(bits_equal(out, expected, c.size + 1), "weights of 0, d %d", (int)d);
         pool_free(&memory);
         free(expected), free(out), free(s);
         data_free(&c);
@@ -205,7 +145,7 @@ static void scores(void) {
         for (int64_t i = 0; i < count; i++) wrong += !(fabs(z[i] - expected[i]) <= lane_eps(&c.problem) * (sizes[i] + 1.0));
         CHECK(wrong == 0, "%d scores, %s", (int)wrong, describe(&r));
         gd_scores(&c.problem, c.weights, c.weights + n_coef, 7, NULL, again, 0);
-        CHECK(same_bits(z, again, count), "threads, %s", describe(&r));
+        CHECK(bits_equal(z, again, count), "threads, %s", describe(&r));
         gd_scores(&c.problem, c.weights, c.weights + n_coef, 2, NULL, short_z, 1);
         int equal = 1;
         for (int64_t i = 0; i < count; i++) equal &= short_z[i] == (float)z[i];
@@ -230,7 +170,7 @@ static void random_recipes(void) {
         r.weighted = (int)roll_below(&d, 2), r.subset = (int)roll_below(&d, 3) == 0;
         r.offset_cols = (int)(roll_below(&d, 2) ? 0 : roll_below(&d, 2) ? 1 : r.k);
         r.l2 = roll_below(&d, 2) ? 0.1 : 0.0, r.l1 = roll_below(&d, 3) ? 0.0 : 0.05;
-        check_recipe(&r);
+        check_pass(&r);
     }
 }
 
