@@ -51,7 +51,7 @@ class SparseRows:
         indptr, shape = self.indptr[start : stop + 1], (stop - start, self.shape[1])
         return SparseRows(self.data, self.indices, indptr, shape, self.first + start)
 
-    def places(self, what: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def places(self, what: Callable[[Array], Array]) -> Array:
         """Where in `data` is what(values) true? What lies before the first row or behind the last is not looked at."""
         start, stop = int(self.indptr[0]), int(self.indptr[-1])
         return np.flatnonzero(what(self.data[start:stop])) + start
