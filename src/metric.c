@@ -176,12 +176,12 @@ static double moved(const gd_metric *metric) {
 }
 
 /* Where no row bends (all beyond a kink) any curvature is better than none: the loss's largest. */
-static void bend_if_flat(gd_metric *metric) {
+static void bend_if_flat(gd_metric *metric, double weight_mean) {
     int64_t n = metric->n_factors * metric->engine.problem.n;
     double bound = gd_loss_curvature_bound(&metric->engine.problem);
     for (int64_t i = 0; i < n; i++)
         if (metric->h[i] > 0.0) return;
-    for (int64_t i = 0; i < n; i++) metric->h[i] = bound > 0.0 && isfinite(bound) ? bound : 1.0;
+    for (int64_t i = 0; i < n; i++) metric->h[i] = weight_mean * (bound > 0.0 && isfinite(bound) ? bound : 1.0);
 }
 
 /* ---- the matrix --------------------------------------------------------------------------------------------------- */
@@ -282,11 +282,11 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     if (engine->interrupted) return GD_INTERRUPTED;
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
-    bend_if_flat(metric);
     gd_status status = GD_OK;
     if (engine->problem.weight.data)
         status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
     else weight_sum = (double)n;
+    bend_if_flat(metric, weight_sum > 0.0 ? weight_sum / (double)n : 1.0);
     for (int64_t f = 0; !status && f < metric->n_factors; f++) {
         double *H = metric->model + f * matrix;
         status = metric->diagonal ? sum_diagonal(metric, metric->h + f * n, H) : sum_gram(metric, metric->h + f * n, H);
