@@ -1,7 +1,8 @@
 """Sparse rows: one pass, and one epoch of single rows, on real sets tiled up.
 
-The limit of a pass is a pure read of the bytes of the CSR matrix (values, indices, row pointers) and of y. At batch size 1
-the whole calls of `fit` are compared. The sets are public; where their files are not at hand, the rows are left out.
+The limit of a pass is a pure read of the bytes of the CSR matrix (values, indices, row pointers) and of y. At batch
+size 1 the whole calls of `fit` are compared. The sets are public; where their files are not at hand, the rows are
+left out.
 """
 
 from __future__ import annotations

@@ -113,6 +113,11 @@ def _batch_size(value: Any, name: str) -> int:
     return 0 if value is None else count(value, name)
 
 
+def _optimal_alpha(value: Any, name: str) -> float:
+    """0 stands for the alpha of the penalty."""
+    return 0.0 if value is None else positive(value, name)
+
+
 def _keep_path(value: Any, name: str) -> int:
     """0 for nothing, 1 for every epoch, 2 for every update."""
     if not isinstance(value, _BOOLS) and not (isinstance(value, str) and value == "step"):
@@ -125,6 +130,7 @@ _SETTINGS: dict[str, Callable[[Any, str], Any]] = {
     "learning_rate": partial(choice, options=_core.SCHEDULES),
     "eta0": positive,
     "power_t": finite,
+    "optimal_alpha": _optimal_alpha,
     "momentum": decay,
     "nesterovs_momentum": flag,
     "beta_1": decay,

@@ -46,7 +46,7 @@ cdef extern from "gdfast.h" nogil:
 
     ctypedef struct gd_settings:
         int32_t solver, schedule
-        double eta0, power_t, momentum
+        double eta0, power_t, optimal_alpha, momentum
         int32_t nesterov
         double beta_1, beta_2
         int64_t batch_size

@@ -82,6 +82,7 @@ def descend(
     average: int,
     n_threads: int,
     keep_path: int,
+    optimal_alpha: float = 0.0,
     callback: Callable[[int, int, float, float, float, float, _Doubles], object] | None = None,
 ) -> tuple[str, _Doubles, dict[str, Any]]: ...
 def pointwise(

@@ -317,7 +317,7 @@ cdef state_of(gd_state *state):
 def descend(Problem problem, Problem validation, start, *, str solver, str learning_rate, double eta0, double power_t,
             double momentum, bint nesterov, double beta_1, double beta_2, int64_t batch_size, bint shuffle,
             uint64_t seed, int64_t max_iter, double tol, int64_t n_iter_no_change, int64_t average, int n_threads,
-            int keep_path, callback=None):
+            int keep_path, double optimal_alpha=0.0, callback=None):
     """Run gd_descend from `start`: weights (k*d coef, then k intercepts), or the dict report["state"] of an earlier call.
 
     Returns (status name, weights, report dict).
@@ -339,6 +339,7 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
         raise ValueError("validation must have the features and outputs of the problem")
     settings.solver, settings.schedule = SOLVERS.index(solver), SCHEDULES.index(learning_rate)
     settings.eta0, settings.power_t, settings.momentum, settings.nesterov = eta0, power_t, momentum, nesterov
+    settings.optimal_alpha = optimal_alpha
     settings.beta_1, settings.beta_2, settings.batch_size, settings.shuffle = beta_1, beta_2, batch_size, shuffle
     settings.seed, settings.max_iter, settings.tol, settings.n_iter_no_change = seed, max_iter, tol, n_iter_no_change
     settings.average, settings.n_threads, settings.keep_path = average, n_threads, keep_path

@@ -294,6 +294,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
                 learning_rate=self.learning_rate,
                 eta0=self.eta0,
                 power_t=self.power_t,
+                optimal_alpha=self.alpha if self.learning_rate == "optimal" else None,
                 momentum=self.momentum,
                 nesterovs_momentum=self.nesterovs_momentum,
                 beta_1=self.beta_1,
@@ -348,10 +349,10 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
         alpha = 0.0 if self.penalty is None else self.alpha
-        if self.learning_rate == "optimal" and alpha == 0:
+        if self.learning_rate == "optimal" and self.alpha == 0:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal"
-                f" learning rate; got alpha={self.alpha!r} with penalty={self.penalty!r}"
+                f" learning rate; got alpha={self.alpha!r}"
             )
         return alpha, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty, 0.0)
 

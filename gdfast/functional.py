@@ -276,6 +276,7 @@ def gradient_descent(
     learning_rate: LearningRate = "auto",
     eta0: float = 0.01,
     power_t: float = 0.25,
+    optimal_alpha: float | None = None,
     momentum: float = 0.0,
     nesterovs_momentum: bool = False,
     beta_1: float = 0.9,
@@ -328,6 +329,8 @@ def gradient_descent(
         Learning rate of the schedules that are given one.
     power_t : float, default=0.25
         Exponent of "invscaling".
+    optimal_alpha : float, optional
+        alpha in the schedule "optimal"; that of the penalty by default. Needed where there is none.
     momentum : float in [0, 1), default=0.0
         Share of the last step that is kept; solvers "gd" and "sgd".
     nesterovs_momentum : bool, default=False
@@ -408,6 +411,7 @@ def gradient_descent(
         learning_rate=learning_rate,
         eta0=eta0,
         power_t=power_t,
+        optimal_alpha=optimal_alpha,
         momentum=momentum,
         nesterovs_momentum=nesterovs_momentum,
         beta_1=beta_1,
@@ -423,8 +427,8 @@ def gradient_descent(
     )
     n_threads = threads(n_threads)
     terms["fit_intercept"] = flag(fit_intercept, "fit_intercept")
-    if settings["learning_rate"] == "optimal" and terms["l2"] + terms["l1"] == 0.0:
-        raise ValueError("alpha must be > 0 for learning_rate='optimal', got 0")
+    if settings["learning_rate"] == "optimal" and terms["l2"] + terms["l1"] + settings["optimal_alpha"] == 0.0:
+        raise ValueError("alpha (or optimal_alpha) must be > 0 for learning_rate='optimal', got 0")
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
 

@@ -319,7 +319,7 @@ def _params(fields: Fields, estimator_class: Any, older: bool) -> dict[str, Any]
     """Parameters by name, each a plain value; what another version did not have is left to its default."""
     known = estimator_class._get_param_names()
     given = fields.object("params")
-    params = {name: given.take(name) for name in known if given.has(name) or not older}
+    params: dict[str, Any] = {name: given.take(name) for name in known if given.has(name) or not older}
     given.end()
     for name, value in params.items():
         if name == "class_weight" and isinstance(value, list):

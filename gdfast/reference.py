@@ -278,6 +278,17 @@ def adam(memory: Memory, G: Doubles, eta: float, t: int, *, beta_1: float = 0.9,
     return -rate * mean, rate
 
 
+def proximal_step(memory, W, width, *, momentum=0.0, nesterovs_momentum=False, **_):
+    """The step of L1 after that of the gradient; a velocity feels it, for else it would push on against it."""
+    ahead = momentum if nesterovs_momentum else 0.0  # by so much of the velocity, weights are ahead of what steps
+    before = W - ahead * memory.get("velocity", 0)
+    after = soft_threshold(before, width)
+    after[:, -1] = before[:, -1]  # the bias is not penalised
+    if "velocity" in memory:
+        memory["velocity"] = memory["velocity"] + after - before
+    return after + ahead * memory.get("velocity", 0)
+
+
 RULES = {"gd": momentum_rule, "sgd": momentum_rule, "adagrad": adagrad, "rmsprop": rmsprop, "adam": adam}
 
 
@@ -337,8 +348,7 @@ def gradient_descent(X: ArrayLike, y: ArrayLike, *, loss: str = "squared_error",
             t += 1
             etas.append(learning_rate_at(t, learning_rate, eta0, power_t, alpha))
             step, rate = RULES[solver](memory, G, etas[-1], t, **settings)
-            W = W + step
-            W[:, :-1] = soft_threshold(W, rate * objective.l1)[:, :-1]  # the bias is not penalised
+            W = proximal_step(memory, W + step, rate * objective.l1, **settings)
             if average and t >= average:
                 mean = mean + (W - mean) / (t - int(average) + 1)
             if keep_path:

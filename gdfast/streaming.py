@@ -19,6 +19,7 @@ __all__ = ["ClassStream", "NumberStream", "Standing"]
 
 Rule = tuple[str, bool, int, bool]
 _Self = TypeVar("_Self", bound="_Stream")
+_Classes = TypeVar("_Classes", bound="ClassStream")
 
 
 class Standing(NamedTuple):
@@ -50,8 +51,6 @@ class Standing(NamedTuple):
 
 class _Stream:
     """What both estimators do alike. Their own part: `_learn_part` says what a part of the target is."""
-
-    class_weight: Any
 
     if TYPE_CHECKING:
 
@@ -192,15 +191,17 @@ class NumberStream(_Stream):
 class ClassStream(_Stream):
     """`partial_fit` for targets that are labels."""
 
+    class_weight: Any
+
     def partial_fit(
-        self: _Self,
+        self: _Classes,
         X: Matrix,
         y: ArrayLike,
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
-    ) -> _Self:
+    ) -> _Classes:
         """Learn from some more rows: one epoch over them, from the weights there are.
 
         Parameters

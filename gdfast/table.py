@@ -326,7 +326,7 @@ def _plain_type(type_: pa.DataType) -> pa.DataType:
     types = pa.types
     if types.is_dictionary(type_):
         return _plain_type(type_.value_type)
-    if types.is_large_string(type_) or types.is_string_view(type_):
+    if types.is_large_string(type_) or str(type_) == "string_view":  # there is a function for it from pyarrow 16 on
         return pa.string()
     return pa.float64() if types.is_decimal(type_) else type_
 

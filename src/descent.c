@@ -70,7 +70,7 @@ static double rate_now(const gd_settings *settings, const gd_rates *rates, int64
 static gd_status find_rates(gd_run *run, gd_rates *rates) {
     const gd_settings *settings = run->settings;
     const gd_problem *problem = &run->engine.problem;
-    rates->alpha = problem->l2 + problem->l1;
+    rates->alpha = settings->optimal_alpha > 0.0 ? settings->optimal_alpha : problem->l2 + problem->l1;
     rates->eta0 = settings->eta0;
     int resumed = run->state->t > 0 && adapts(settings);
     if (settings->schedule == GD_OPTIMAL) rates->optimal_start = optimal_start(problem, rates->alpha);

@@ -121,6 +121,7 @@ typedef enum gd_schedule { GD_AUTO, GD_CONSTANT, GD_INVSCALING, GD_OPTIMAL, GD_A
 typedef struct gd_settings {
     int32_t solver, schedule;
     double eta0, power_t;
+    double optimal_alpha;    /* of schedule optimal; 0: l1 + l2 */
     double momentum;         /* gd, sgd: 0 <= momentum < 1 */
     int32_t nesterov;
     double beta_1, beta_2;   /* adam */

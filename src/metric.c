@@ -176,12 +176,12 @@ static double moved(const gd_metric *metric) {
 }
 
 /* Where no row bends (all beyond a kink) any curvature is better than none: the loss's largest. */
-static void bend_if_flat(gd_metric *metric) {
+static void bend_if_flat(gd_metric *metric, double weight_mean) {
     int64_t n = metric->n_factors * metric->engine.problem.n;
     double bound = gd_loss_curvature_bound(&metric->engine.problem);
     for (int64_t i = 0; i < n; i++)
         if (metric->h[i] > 0.0) return;
-    for (int64_t i = 0; i < n; i++) metric->h[i] = bound > 0.0 && isfinite(bound) ? bound : 1.0;
+    for (int64_t i = 0; i < n; i++) metric->h[i] = weight_mean * (bound > 0.0 && isfinite(bound) ? bound : 1.0);
 }
 
 /* ---- the matrix --------------------------------------------------------------------------------------------------- */
@@ -246,11 +246,13 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
 
 /* Divide by sum s, add the penalty and a trace of damping that makes singular problems solvable and leaves regular ones alone:
  * 1e-10 of each diagonal element, 1e-7 with fewer rows than columns, where it alone decides among the solutions and rounding
- * must not; more where a column has no curvature at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
+ * must not (rounded kinks bend so few rows that it would outdo the penalty, which decides there); more where a column has no curvature
+ * at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
 static void complete(gd_metric *metric, const double *h, double *H, double weight_sum) {
-    double damping = gd_metric_bent_rows(metric) < metric->p ? 1e-7 : 1e-10;
     int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
     double l2 = metric->engine.problem.l2, top = 0.0, bend = 0.0;
+    int penalty_decides = l2 > 0.0 && metric->engine.problem.smoothing > 0.0;
+    double damping = gd_metric_bent_rows(metric) < p && !penalty_decides ? 1e-7 : 1e-10;
     if (metric->diagonal)
         for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
     else
@@ -280,11 +282,11 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     if (engine->interrupted) return GD_INTERRUPTED;
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
-    bend_if_flat(metric);
     gd_status status = GD_OK;
     if (engine->problem.weight.data)
         status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
     else weight_sum = (double)n;
+    bend_if_flat(metric, weight_sum > 0.0 ? weight_sum / (double)n : 1.0);
     for (int64_t f = 0; !status && f < metric->n_factors; f++) {
         double *H = metric->model + f * matrix;
         status = metric->diagonal ? sum_diagonal(metric, metric->h + f * n, H) : sum_gram(metric, metric->h + f * n, H);

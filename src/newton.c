@@ -6,7 +6,7 @@
  *
  * A line search with the pass's own error and gradient safeguards it. -grad E.delta / 2, half the squared Newton decrement,
  * estimates E - E*. Descent begins on the sample itself, in cache, since the sample's optimum is within about p / 2m of E*.
- * Losses with kinks are rounded off over a width that shrinks until the gap to the true error is within tol.
+ * Losses with kinks: kinks.inc.
  */
 #include <math.h>
 #include <string.h>
@@ -28,6 +28,7 @@ typedef struct gd_newton_work {
     double *v, *gradient;             /* (size) where we are */
     double *new_v, *new_gradient;     /* (size) where we try to go */
     double *step, *target, *room;     /* (size) target = v + step, with exact zeros */
+    double *previous;                 /* (size) rounded kinks: the minimiser of the width before */
     double *weights, *full_gradient;  /* (run->size) the same in the caller's coordinates */
     gd_pairs pairs;
     double error, new_error;
@@ -118,6 +119,12 @@ static void quasi_newton_step(gd_newton_work *work) {
     work->decrement = fmax(work->decrement, 0.5 * gd_dot(size, work->gradient, q));
 }
 
+/* The nearest value to v that weight j of an output may have; the bias, j = d, any. */
+static double within_bounds(const gd_metric *metric, int64_t output, int64_t j, double v) {
+    int64_t d = metric->columns.d;
+    return j < d ? gd_clip(&metric->engine.problem, output * d + j, v * metric->scale[j]) / metric->scale[j] : v;
+}
+
 /* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| within its bounds by cyclic coordinate descent
  * over the active weights, with full sweeps to find new ones (Friedman, Hastie & Tibshirani 2010). product = H delta. */
 static void coordinate_descent(gd_metric *metric, const double *H, int64_t output, const double *v, const double *gradient,
@@ -134,7 +141,7 @@ static void coordinate_descent(gd_metric *metric, const double *H, int64_t outpu
             if (!everything && target[j] == 0.0) continue;
             double bend = metric->diagonal ? H[j] : H[j * stride + j], threshold = j < d ? problem->l1 * metric->scale[j] : 0.0;
             double moved_to = gd_soft(target[j] - (gradient[j] + product[j]) / bend, threshold / bend);
-            if (j < d) moved_to = gd_clip(problem, output * d + j, moved_to * metric->scale[j]) / metric->scale[j];
+            moved_to = within_bounds(metric, output, j, moved_to);
             double change = moved_to - target[j];
             if (change == 0.0) continue;
             target[j] = moved_to;
@@ -316,10 +323,11 @@ static int64_t metric_rows(const gd_problem *problem, int smooth) {
 static gd_status allocate(gd_newton_work *work, void **arena) {
     int64_t size = work->metric->size, full = work->run->size;
     int most = work->pairs.most = (int)gd_max(5, gd_min(MEMORY, (1 << 24) / size)); /* in 256 MB, but for the very largest models */
-    double *at = *arena = gd_alloc((7 + 2 * most) * size + 2 * full, 8);
+    double *at = *arena = gd_alloc((8 + 2 * most) * size + 2 * full, 8);
     if (!at) return GD_NO_MEMORY;
-    double **slots[] = {&work->v, &work->gradient, &work->new_v, &work->new_gradient, &work->step, &work->target, &work->room};
-    for (int i = 0; i < 7; i++, at += size) *slots[i] = at;
+    double **slots[] = {&work->v, &work->gradient, &work->new_v, &work->new_gradient, &work->step, &work->target,
+                        &work->room, &work->previous};
+    for (int i = 0; i < 8; i++, at += size) *slots[i] = at;
     for (int i = 0; i < most; i++, at += 2 * size) work->pairs.s[i] = at, work->pairs.y[i] = at + size;
     work->weights = at, work->full_gradient = at + full;
     return GD_OK;
@@ -416,58 +424,7 @@ static gd_status descend_smooth(gd_newton_work *work) {
     return status || stop ? status : descend_in_stages(work);
 }
 
-/* Kinks rounded off over width mu: E_mu <= E, so E(w) - (E_mu(w) - decrement) bounds E(w) - E*. mu shrinks until that is
- * within tol. The metric keeps a width that has enough rows on the bend. */
-static gd_status descend_smoothed(gd_newton_work *work) {
-    gd_run *run = work->run;
-    gd_metric *metric = work->metric;
-    gd_problem *problem = &run->engine.problem, *of_metric = &metric->engine.problem;
-    double tol = fmax(run->settings->tol, 1e-12), width, gap = INFINITY, exact, before = INFINITY;
-    int stop = 0, ended = 0;
-    gd_metric_from_weights(metric, run->state->weights, work->v);
-    gd_status status = evaluate(work, &run->engine, work->v, &exact, work->gradient);
-    if (status) return status;
-    if (!isfinite(exact)) return GD_NOT_FINITE;
-    work->first_error = fmax(work->first_error, fabs(exact));
-    work->error = exact;
-    run->best_monitor = INFINITY;
-    if ((status = record(work, 0.0, &ended))) return status;
-    width = fmax(exact, 1e-300);
-    double metric_width = width;
-    for (int level = 0; level < 30 && !ended && run->report->n_iter < run->settings->max_iter; level++, width *= 0.2) {
-        problem->smoothing = of_metric->smoothing = width;
-        gd_metric_to_weights(metric, work->v, work->weights);
-        if ((status = gd_metric_build(metric, work->weights, 0.0))) return status;
-        if (gd_metric_bent_rows(metric) < 5 * metric->p && metric_width > width) {
-            of_metric->smoothing = metric_width; /* rows near a kink are as dense within any small width, if there are enough */
-            if ((status = gd_metric_build(metric, work->weights, 0.0))) return status;
-        }
-        metric_width = of_metric->smoothing;
-        if ((status = evaluate(work, &run->engine, work->v, &work->error, work->gradient))) return status;
-        stop = 0;
-        status = minimise(work, &run->engine, fmax(0.1 * tol, 1e-3 * width / fmax(work->first_error, 1e-300)),
-                          gd_min(100, run->settings->max_iter - run->report->n_iter), 1, &stop);
-        if (status) return status;
-        ended = run->report->reason != GD_STOP_MAX_ITER;
-        problem->smoothing = 0.0;
-        double smoothed = work->error;
-        status = evaluate(work, &run->engine, work->v, &exact, work->room);
-        if (status) return status;
-        gap = exact - smoothed + work->decrement;
-        double lately = before - exact; /* curvature near kinks is treacherous: two widths must agree */
-        before = exact;
-        double enough = tol * fabs(exact) + 1e-10 * work->first_error; /* E* may be 0 */
-        if ((gap <= enough && fabs(lately) <= enough) || exact <= 1e-13 * work->first_error) {
-            ended = 1;
-            run->report->reason = run->report->reason == GD_STOP_MAX_ITER ? GD_STOP_CONVERGED : run->report->reason;
-        }
-    }
-    work->error = exact;
-    work->decrement = gap;
-    gd_metric_to_weights(metric, work->v, work->weights);
-    classify(work, ended);
-    return GD_OK;
-}
+#include "kinks.inc"
 
 gd_status gd_newton(gd_run *run) {
     const gd_problem *problem = &run->engine.problem;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -113,12 +114,17 @@ def unchanged(*arrays):
     assert [_digest(array) for array in arrays] == before, "an input array was written to"
 
 
+def _comparable(value):
+    if isinstance(value, np.ndarray):
+        return value.dtype, value.shape, value.tobytes()
+    if dataclasses.is_dataclass(value):
+        return type(value), {name: _comparable(each) for name, each in vars(value).items()}
+    return value
+
+
 def state(model):
     """All that an estimator holds, as something that compares."""
-    return {
-        name: (value.dtype, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
-        for name, value in vars(model).items()
-    }
+    return {name: _comparable(value) for name, value in vars(model).items()}
 
 
 # ---- other processes ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Bounds on the weights: the optimum within them, beside independent solvers and by its own conditions, whatever loss and rule."""
+"""Bounds on the weights: the optimum within them, beside independent solvers and by its own conditions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ RULES = ("gd", "sgd", "adagrad", "rmsprop", "adam")
 def limits(shape, seed=0):
     """Of every kind: none, on one side, both, 0 at an end, one value only."""
     rng = np.random.default_rng(seed)
-    kinds = [(-np.inf, np.inf), (0.0, np.inf), (-np.inf, 0.0), (-0.1, 0.2), (0.15, 0.15), (0.1, np.inf), (-np.inf, -0.1)]
+    kinds = [
+        (-np.inf, np.inf),
+        (0.0, np.inf),
+        (-np.inf, 0.0),
+        (-0.1, 0.2),
+        (0.15, 0.15),
+        (0.1, np.inf),
+        (-np.inf, -0.1),
+    ]
     chosen = np.array(kinds)[rng.integers(0, len(kinds), shape)]
     return np.ascontiguousarray(chosen[..., 0]), np.ascontiguousarray(chosen[..., 1])
 
@@ -69,7 +77,9 @@ def test_auto_and_an_independent_solver_end_at_one_error(loss):
     X, y, _, _ = problem(loss, n=120, d=6)
     low, high = limits(6, 4)
     smooth = loss in SMOOTH
-    result = gdfast.gradient_descent(X, y, loss=loss, alpha=0.01, solver="auto", bounds=(low, high), tol=1e-10 if smooth else 1e-7)
+    result = gdfast.gradient_descent(
+        X, y, loss=loss, alpha=0.01, solver="auto", bounds=(low, high), tol=1e-10 if smooth else 1e-7
+    )
     assert_within(result.coef, low, high)
 
     def error(w):
@@ -80,8 +90,14 @@ def test_auto_and_an_independent_solver_end_at_one_error(loss):
     assert result.error == pytest.approx(error(found)[0], rel=1e-12)
     if smooth:
         start = np.append(np.clip(np.zeros(6), low, high), 0.0)
-        other = minimize(error, start, jac=True, method="L-BFGS-B", bounds=[*zip(low, high, strict=True), (None, None)],
-                         options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 10_000, "maxfun": 10**6})  # fmt: skip
+        other = minimize(
+            error,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[*zip(low, high, strict=True), (None, None)],
+            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 10_000, "maxfun": 10**6},
+        )
         assert result.error <= other.fun * (1 + 1e-9)
         assert result.error == pytest.approx(other.fun, rel=1e-6)
         return
@@ -101,8 +117,18 @@ def test_steepest_descent_meets_them_too(loss, momentum, l1_ratio):
     for seed, nesterov in itertools.product(range(3), (False, True)):
         low, high = limits(7, seed)
         terms = {"loss": loss, "alpha": 0.05, "l1_ratio": l1_ratio}
-        result = gdfast.gradient_descent(X, y, solver="gd", momentum=momentum, nesterovs_momentum=nesterov, bounds=(low, high),
-                                         tol=1e-11, max_iter=20_000, coef_init=np.full(7, 5.0), **terms)  # fmt: skip
+        result = gdfast.gradient_descent(
+            X,
+            y,
+            solver="gd",
+            momentum=momentum,
+            nesterovs_momentum=nesterov,
+            bounds=(low, high),
+            tol=1e-11,
+            max_iter=20_000,
+            coef_init=np.full(7, 5.0),
+            **terms,
+        )
         assert result.converged
         assert_within(result.coef, low, high)
         assert_optimal(X, y, result, low, high, **terms)
@@ -112,8 +138,17 @@ def test_steepest_descent_meets_them_too(loss, momentum, l1_ratio):
 def test_momentum_that_overshoots_to_a_bound_comes_back(nesterov):
     """For some steps the weight stands still there: that is no convergence."""
     for start in 1.3 ** np.arange(15):
-        result = gdfast.gradient_descent(np.ones((2, 1)), np.ones(2), momentum=0.95, nesterovs_momentum=nesterov, coef_init=[start],
-                                         fit_intercept=False, bounds=(0, None), tol=1e-8, max_iter=5000)  # fmt: skip
+        result = gdfast.gradient_descent(
+            np.ones((2, 1)),
+            np.ones(2),
+            momentum=0.95,
+            nesterovs_momentum=nesterov,
+            coef_init=[start],
+            fit_intercept=False,
+            bounds=(0, None),
+            tol=1e-8,
+            max_iter=5000,
+        )
         assert result.coef[0] == pytest.approx(1.0, abs=1e-3)
 
 
@@ -126,8 +161,21 @@ def test_every_epoch_of_every_rule_is_within_them(loss, solver):
     X, y, _, _ = problem(loss, k=2, n=60, d=5)
     low, high = limits((2, 5), 1)
     for rows, average in ((X, False), (sp.csr_matrix(X), False), (X, solver == "sgd")):
-        result = gdfast.gradient_descent(rows, y, loss=loss, solver=solver, bounds=(low, high), coef_init=np.full((2, 5), 3.0), max_iter=4, tol=None,
-                                         random_state=0, keep_path=True, average=average, eta0=0.01, learning_rate="constant")  # fmt: skip
+        result = gdfast.gradient_descent(
+            rows,
+            y,
+            loss=loss,
+            solver=solver,
+            bounds=(low, high),
+            coef_init=np.full((2, 5), 3.0),
+            max_iter=4,
+            tol=None,
+            random_state=0,
+            keep_path=True,
+            average=average,
+            eta0=0.01,
+            learning_rate="constant",
+        )
         assert_within(result.coef, low, high)
         assert_within(np.asarray(result.path.coef), low, high)
 
@@ -135,8 +183,15 @@ def test_every_epoch_of_every_rule_is_within_them(loss, solver):
 def test_a_callback_that_ends_the_first_output_leaves_the_others_within_them():
     X, y, _, _ = problem("huber", k=3)
     seen = []
-    result = gdfast.gradient_descent(X, y, loss="huber", solver="auto", bounds=(0, None), coef_init=np.full((3, 6), -1.0),
-                                     callback=lambda state: seen.append(state.coef) or True)  # fmt: skip
+    result = gdfast.gradient_descent(
+        X,
+        y,
+        loss="huber",
+        solver="auto",
+        bounds=(0, None),
+        coef_init=np.full((3, 6), -1.0),
+        callback=lambda state: seen.append(state.coef) or True,
+    )
     assert (result.coef >= 0).all()
     assert (np.array(seen) >= 0).all()
 
@@ -176,7 +231,9 @@ def test_softmax_within_bounds_of_each_class(codes):
     y = np.random.default_rng(1).integers(0, 3, 200)
     labels = np.eye(3)[y]
     low, high = limits((3, 4), 2)
-    result = gdfast.gradient_descent(X, y if codes else labels, loss="log_loss", alpha=0.01, solver="auto", bounds=(low, high), tol=1e-11)
+    result = gdfast.gradient_descent(
+        X, y if codes else labels, loss="log_loss", alpha=0.01, solver="auto", bounds=(low, high), tol=1e-11
+    )
     assert_within(result.coef, low, high)
     assert_optimal(X, labels, result, low, high, loss="log_loss", alpha=0.01)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hostile import both, data, run_python, state
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -295,6 +296,23 @@ def test_held_out_rows_are_no_training_data(Estimator):
         assert_array_equal(more["X"], X[rows])
         assert_array_equal(more["y"], y[rows])
         assert_array_equal(more["metadata"]["sample_weight"], weight[rows])
+
+
+@both
+@pytest.mark.parametrize("kind", [csr_matrix, np.float32])
+def test_sparse_and_narrow_rows_are_told_as_they_are(Estimator, kind):
+    X, y = data()
+    X = kind(X)
+    recorder = Recorder()
+    model = few_epochs(Estimator, early_stopping=True, random_state=0).set_callbacks(recorder).fit(X, y)
+    rows = np.sort(model._split(y)[0])
+    for i, more in enumerate(recorder.of_epochs("end"), 1):
+        assert type(more["X"]) is type(X) and more["X"].dtype == X.dtype
+        assert abs(more["X"] - X[rows]).max() == 0
+        fitted = clone(model).set_callbacks().set_params(max_iter=i).fit(X, y)
+        assert more["fitted"].coef_.dtype == fitted.coef_.dtype
+        assert_array_equal(more["fitted"].coef_, fitted.coef_)
+        assert more["fitted"].score(more["X"], more["y"]) == fitted.score(X[rows], y[rows])
 
 
 # -------------------------------------------------------------------------------------------- stop, fail, clean up

@@ -1,4 +1,4 @@
-"""Sparse rows of real data: the optimum of E beside scikit-learn's, where the data are at hand (GDFAST_DATA or ../shared/data)."""
+"""Sparse rows of real data, where they are at hand (GDFAST_DATA or ../shared/data): scikit-learn's optimum."""
 
 from __future__ import annotations
 
@@ -53,7 +53,16 @@ def test_twenty_classes_of_wide_rows():
     alpha = 1e-3
     found = gdfast.gradient_descent(X, y, loss="log_loss", alpha=alpha, solver="auto", tol=1e-6)
     assert found.converged
-    closer = gdfast.gradient_descent(X, y, loss="log_loss", alpha=alpha, solver="auto", tol=1e-9, coef_init=found.coef, intercept_init=found.intercept)
+    closer = gdfast.gradient_descent(
+        X,
+        y,
+        loss="log_loss",
+        alpha=alpha,
+        solver="auto",
+        tol=1e-9,
+        coef_init=found.coef,
+        intercept_init=found.intercept,
+    )
     assert closer.error <= found.error <= closer.error * (1 + 2e-6)
     other = LogisticRegression(C=1 / (alpha * len(y)), tol=1e-5, max_iter=60).fit(X, y)
     assert found.error <= error(X, y, other.coef_, other.intercept_, alpha) * (1 + 2e-6)
