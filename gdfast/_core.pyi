@@ -29,6 +29,8 @@ class Problem:
     weight: _Array | None
     offset: _Array | None
     rows: npt.NDArray[np.int64] | None
+    lower: _Doubles | None
+    upper: _Doubles | None
     d: int
     k: int
     def __init__(
@@ -58,7 +60,7 @@ def error_and_gradient(
     problem: Problem, coef: _Doubles, intercept: _Doubles, n_threads: int = 1
 ) -> tuple[float, _Doubles, _Doubles]: ...
 def scores(problem: Problem, coef: _Doubles, intercept: _Doubles, out: _Array, n_threads: int = 1) -> None: ...
-def broken_row(X: Any) -> tuple[int, str] | None: ...
+def broken_row(X: SparseRows) -> tuple[int, str] | None: ...
 def find_not_finite(X: _Array, rows: npt.ArrayLike | None = None) -> tuple[int, int] | None: ...
 def descend(
     problem: Problem,
