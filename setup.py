@@ -32,7 +32,7 @@ core = Extension(
     depends=[*glob("src/*.h"), *glob("src/*.inc")],
     define_macros=[
         ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
-        ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"),  # the oldest that the binary runs with, whatever it is built with
+        ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"),  # the oldest to run with, whatever the build has
     ],
     extra_compile_args=flags,
     extra_link_args=link,
