@@ -266,6 +266,18 @@ def adam(memory, G, eta, t, *, beta_1=0.9, beta_2=0.999):
     return -rate * mean, rate
 
 
+def proximal_step(memory, W, step, width, *, momentum=0.0, nesterovs_momentum=False, **_):
+    """W after a step and then that of L1. A velocity is of both, for else it would push on against the penalty."""
+    ahead = momentum * memory["velocity"] if nesterovs_momentum else 0.0  # so far weights are ahead of what steps
+    before = W + step - ahead
+    after = soft_threshold(before, width)
+    after[:, -1] = before[:, -1]  # the bias is not penalised
+    if "velocity" not in memory:
+        return after
+    memory["velocity"], memory["point"] = after - memory.get("point", W), after
+    return after + momentum * memory["velocity"] if nesterovs_momentum else after
+
+
 RULES = {"gd": momentum_rule, "sgd": momentum_rule, "adagrad": adagrad, "rmsprop": rmsprop, "adam": adam}
 
 
@@ -321,8 +333,7 @@ def gradient_descent(X, y, *, loss="squared_error", coef_init=0.0, intercept_ini
             t += 1
             etas.append(learning_rate_at(t, learning_rate, eta0, power_t, alpha))
             step, rate = RULES[solver](memory, G, etas[-1], t, **settings)
-            W = W + step
-            W[:, :-1] = soft_threshold(W, rate * objective.l1)[:, :-1]  # the bias is not penalised
+            W = proximal_step(memory, W, step, rate * objective.l1, **settings)
             if average and t >= average:
                 mean = mean + (W - mean) / (t - int(average) + 1)
             if keep_path:

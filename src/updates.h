@@ -23,22 +23,39 @@ static inline double gd_soft(double w, double threshold) {
     return size > 0.0 ? copysign(size, w) : 0.0;
 }
 
-/* w -= eta g, or with momentum v = momentum v - eta g, w += v; Nesterov (Sutskever et al. 2013): w += momentum v - eta g. */
+/* w -= eta g, or with momentum v = momentum v - eta g, w += v; Nesterov (Sutskever et al. 2013): w += momentum v - eta g.
+ * Of the weights from `first` on. */
 static inline void gd_update_momentum(const gd_settings *settings, gd_state *state, const double *restrict gradient,
-                                      double eta) {
+                                      double eta, int64_t first) {
     double *restrict w = state->weights, *restrict v = state->velocity, m = settings->momentum;
     if (m == 0.0)
-        for (int64_t j = 0; j < state->size; j++) w[j] -= eta * gradient[j];
+        for (int64_t j = first; j < state->size; j++) w[j] -= eta * gradient[j];
     else if (settings->nesterov)
-        for (int64_t j = 0; j < state->size; j++) {
+        for (int64_t j = first; j < state->size; j++) {
             v[j] = m * v[j] - eta * gradient[j];
             w[j] += m * v[j] - eta * gradient[j];
         }
     else
-        for (int64_t j = 0; j < state->size; j++) {
+        for (int64_t j = first; j < state->size; j++) {
             v[j] = m * v[j] - eta * gradient[j];
             w[j] += v[j];
         }
+}
+
+/* The same with a proximal step within, whose way the velocity takes too: one that knew of gradients only would push on against
+ * the penalty, to where L1 counts (1 - momentum) of itself, and against bounds. With Nesterov's, weights are ahead of the point
+ * that steps, by momentum v. */
+static inline void gd_update_proximal(const gd_problem *problem, const gd_settings *settings, gd_state *state,
+                                      const double *restrict gradient, double eta, int64_t n_coef) {
+    double *restrict w = state->weights, *restrict v = state->velocity, m = settings->momentum;
+    for (int64_t j = 0; j < n_coef; j++) {
+        double from = settings->nesterov ? w[j] - m * v[j] : w[j], free = settings->nesterov ? w[j] : w[j] + m * v[j];
+        double to = gd_clip(problem, j, gd_soft(free - eta * gradient[j], problem->l1 * eta));
+        v[j] = to - from;
+        double ahead = settings->nesterov ? to + m * v[j] : to;
+        w[j] = gd_clip(problem, j, ahead);
+        if (w[j] != ahead) v[j] = (w[j] - to) / m;
+    }
 }
 
 /* The rate of each weight in AdaGrad, RMSprop and Adam: eta / (sqrt(square) + small). */
@@ -76,25 +93,25 @@ static inline void gd_update(const gd_problem *problem, const gd_settings *setti
                              double eta) {
     double l1 = problem->l1;
     int64_t n_coef = problem->n_outputs * problem->X.n_cols;
+    int within = gd_is_proximal(problem) && state->velocity && !state->square; /* the proximal step is taken with the other */
     state->t++;
     state->eta = eta;
     switch (settings->solver) {
     case GD_SOLVER_ADAGRAD:
     case GD_SOLVER_RMSPROP: gd_update_scaled(settings, state, gradient, eta); break;
     case GD_SOLVER_ADAM: eta = gd_update_adam(settings, state, gradient, eta); break;
-    default: gd_update_momentum(settings, state, gradient, eta);
+    default:
+        if (within) gd_update_proximal(problem, settings, state, gradient, eta, n_coef);
+        gd_update_momentum(settings, state, gradient, eta, within ? n_coef : 0);
     }
     double *restrict w = state->weights;
+    if (within) l1 = 0.0;
     if (l1 > 0.0 && state->square)
         for (int64_t j = 0; j < n_coef; j++) w[j] = gd_soft(w[j], l1 * gd_rate(settings->solver, eta, state->square[j]));
     else if (l1 > 0.0)
         for (int64_t j = 0; j < n_coef; j++) w[j] = gd_soft(w[j], l1 * eta);
-    if (problem->lower || problem->upper)
-        for (int64_t j = 0; j < n_coef; j++) {
-            double within = gd_clip(problem, j, w[j]);
-            if (within != w[j] && state->velocity && settings->solver != GD_SOLVER_ADAM) state->velocity[j] = 0.0; /* it would go on pushing outwards */
-            w[j] = within;
-        }
+    if (!within && (problem->lower || problem->upper))
+        for (int64_t j = 0; j < n_coef; j++) w[j] = gd_clip(problem, j, w[j]);
     if (state->mean && state->t >= settings->average) {
         double share = 1.0 / (double)(state->t - settings->average + 1);
         for (int64_t j = 0; j < state->size; j++) state->mean[j] += share * (w[j] - state->mean[j]);
