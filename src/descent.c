@@ -115,12 +115,20 @@ static double remaining(double before, double gained) {
 typedef struct gd_trial {
     double error;
     int64_t t, path_size;
-    double *gradient, *weights, *velocity, *square, *mean; /* (size) each */
+    double *gradient, *weights, *velocity, *square, *mean; /* (size) each, NULL where the rule has none */
 } gd_trial;
 
-/* In room (5, size). */
-static gd_trial trial_in(double *room, int64_t size) {
-    return (gd_trial){NAN, 0, 0, room, room + size, room + 2 * size, room + 3 * size, room + 4 * size};
+static int64_t trial_vectors(const gd_state *state) { return 2 + !!state->velocity + !!state->square + !!state->mean; }
+
+/* In room (trial_vectors, size). */
+static gd_trial trial_in(double *room, const gd_state *state) {
+    int64_t size = state->size;
+    gd_trial trial = {.error = NAN, .gradient = room, .weights = room + size};
+    room += 2 * size;
+    if (state->velocity) trial.velocity = room, room += size;
+    if (state->square) trial.square = room, room += size;
+    if (state->mean) trial.mean = room;
+    return trial;
 }
 
 static gd_status evaluate(gd_run *run, double *error, double *gradient) {
@@ -484,7 +492,8 @@ static gd_status descend_rule(gd_run *run) {
     int full = run->settings->solver == GD_SOLVER_GD || (!batch && !run->settings->shuffle);
     if (batch > run->engine.problem.n) batch = run->engine.problem.n;
     gd_order order = {.capacity = full ? 0 : gd_max(ORDER, 2 * (batch ? batch : run->engine.problem.n) + AHEAD)};
-    double *room = gd_alloc(11 * size, 8);
+    int64_t vectors = trial_vectors(run->state);
+    double *room = gd_alloc((2 * vectors + 1) * size, 8);
     order.rows = gd_alloc(full || !run->settings->shuffle ? 0 : order.capacity, sizeof *order.rows);
     gd_status status = room && order.rows ? GD_OK : GD_NO_MEMORY;
     gd_rates rates = {0};
@@ -496,10 +505,10 @@ static gd_status descend_rule(gd_run *run) {
         status = gd_weight_mean(&run->engine.problem, run->engine.hooks, &run->engine.problem.weight_mean);
     if (!status) status = find_rates(run, &rates);
     if (!status) {
-        gd_trial good = trial_in(room, size), older = trial_in(room + 5 * size, size);
+        gd_trial good = trial_in(room, run->state), older = trial_in(room + vectors * size, run->state);
         run->path_by_update = !full && run->settings->keep_path == 2;
-        status = full ? descend_full(run, &rates, &good, room + 10 * size)
-                      : descend_batches(run, &rates, &order, &lazy, &good, &older, room + 10 * size);
+        status = full ? descend_full(run, &rates, &good, room + 2 * vectors * size)
+                      : descend_batches(run, &rates, &order, &lazy, &good, &older, room + 2 * vectors * size);
         if (adapts(run->settings)) run->state->eta = rates.eta;
     }
     gd_lazy_free(&lazy);
