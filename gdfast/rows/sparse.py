@@ -133,7 +133,8 @@ def _check_before_conversion(X: Any, name: str) -> None:
         wrong = ((X.row < 0) | (X.row >= X.shape[0]) | (X.col < 0) | (X.col >= X.shape[1])).nonzero()[0]
         what = f"entry {wrong[0]} is at ({X.row[wrong[0]]}, {X.col[wrong[0]]}) of {X.shape}" if wrong.size else None
     elif kind in ("csc", "bsr"):
-        n, m = (X.shape[1], X.shape[0]) if kind == "csc" else (size // b for size, b in zip(X.shape, X.blocksize))
+        (n, m), (height, width) = X.shape, getattr(X, "blocksize", (1, 1))
+        n, m = (m, n) if kind == "csc" else (n // height, m // width)
         found = _core.broken_row(SparseRows(X.data, *_structure(X, (n, m), name), (n, m)))
         lines, crossing = ("column", "row") if kind == "csc" else ("block row", "block column")
         what = found and f"{lines} {found[0]} {found[1].replace('column', crossing)}"
