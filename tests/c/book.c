@@ -73,6 +73,7 @@ typedef struct book { double *w, *v, *g2, *mean; int64_t t; } book; /* weights, 
 static double shrunk(double w, double by) { return fabs(w) <= by ? 0.0 : w > 0.0 ? w - by : w + by; }
 
 static double bounded(const data *c, int64_t j, double w) {
+    if (j >= c->size - c->problem.n_outputs) return w;
     if (c->problem.lower) w = fmax(w, c->problem.lower[j]);
     return c->problem.upper ? fmin(w, c->problem.upper[j]) : w;
 }
@@ -85,6 +86,17 @@ static double book_rate(const gd_settings *s, const data *c, int64_t t) {
     double slope = (double)naive_loss(c->problem.loss, -typical, 1.0, c->problem.loss_param).slope;
     double start = 1.0 / (typical / fmax(1.0, slope) * alpha);
     return 1.0 / (alpha * (start + (double)t - 1.0));
+}
+
+/* Iterates u with u' = prox(look - eta g(look)). The ball that rolls on: w = u, look = u + m (u - u_before), but g at u. Nesterov's:
+ * w = look = u + m (u - u_before). v = u - u_before; a bound that holds w back holds v back. */
+static void book_momentum(const gd_settings *s, const data *c, int64_t j, double eta, double g, book *b) {
+    double m = s->momentum, l1 = j < c->size - c->problem.n_outputs ? c->problem.l1 : 0.0, *w = &b->w[j], *v = &b->v[j];
+    double u = s->nesterov ? *w - m * *v : *w, look = s->nesterov ? *w : *w + m * *v;
+    double next = bounded(c, j, shrunk(look - eta * g, eta * l1));
+    *v = next - u;
+    *w = bounded(c, j, s->nesterov ? next + m * *v : next);
+    if (s->nesterov && *w != next + m * *v) *v = (*w - next) / m;
 }
 
 static void book_update(const gd_settings *s, const data *c, const double *g, book *b) {
@@ -109,16 +121,9 @@ static void book_update(const gd_settings *s, const data *c, const double *g, bo
             rate = eta * sqrt(1.0 - pow(s->beta_2, t)) / (1.0 - pow(s->beta_1, t)) / (sqrt(b->g2[j]) + 1e-8);
             *w -= rate * b->v[j];
             break;
-        default:
-            b->v[j] = s->momentum * b->v[j] - eta * g[j];
-            *w += s->nesterov ? s->momentum * b->v[j] - eta * g[j] : b->v[j];
+        default: book_momentum(s, c, j, eta, g[j], b);
         }
-        if (j < n_coef) *w = shrunk(*w, rate * c->problem.l1);
-        if (j < n_coef) {
-            double free = *w;
-            *w = bounded(c, j, free);
-            if (*w != free && s->solver != GD_SOLVER_ADAM) b->v[j] = 0.0;
-        }
+        if (j < n_coef && s->solver > GD_SOLVER_SGD) *w = bounded(c, j, shrunk(*w, rate * c->problem.l1));
         if (s->average && b->t >= s->average) b->mean[j] += (*w - b->mean[j]) / (double)(b->t - s->average + 1);
     }
 }
