@@ -1,0 +1,68 @@
+"""Sparse rows of real data, where they are at hand (GDFAST_DATA or ../shared/data): scikit-learn's optimum."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_svmlight_file
+from sklearn.linear_model import LogisticRegression
+
+import gdfast
+
+FOLDER = Path(os.environ.get("GDFAST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+FILES = {
+    "a9a": "a9a/a9a.gz",
+    "ijcnn1": "ijcnn1/ijcnn1.trn.svmlight.gz",
+    "news20": "news20/20news-bydate_train.svmlight.gz",
+}
+
+
+@cache
+def load(name):
+    """X (n, d) CSR, y of class codes."""
+    if not (FOLDER / FILES[name]).exists():
+        pytest.skip(f"{FILES[name]} is not in {FOLDER}")
+    X, y = load_svmlight_file(str(FOLDER / FILES[name]))
+    return X, np.unique(y, return_inverse=True)[1]
+
+
+def error(X, y, coef, intercept, alpha):
+    k = len(coef)
+    w, b = (coef[0], float(intercept[0])) if k == 1 else (coef, intercept)
+    return gdfast.error_and_gradient(X, y, w, b, loss="log_loss", alpha=alpha)[0]
+
+
+@pytest.mark.parametrize("name", ["a9a", "ijcnn1"])
+@pytest.mark.parametrize("C", [0.1, 10.0])
+def test_two_classes(name, C):
+    X, y = load(name)
+    alpha = 1 / (C * len(y))
+    other = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-10, max_iter=200).fit(X.toarray(), y)
+    least = error(X, y, other.coef_, other.intercept_, alpha)
+    for solver, tol, more in (("auto", 1e-6, 1e-6), ("sgd", 1e-4, 0.02)):
+        found = gdfast.gradient_descent(X, y, loss="log_loss", alpha=alpha, solver=solver, tol=tol, random_state=0)
+        assert least * (1 - 1e-9) <= found.error <= least * (1 + more)
+
+
+def test_twenty_classes_of_wide_rows():
+    X, y = load("news20")
+    alpha = 1e-3
+    found = gdfast.gradient_descent(X, y, loss="log_loss", alpha=alpha, solver="auto", tol=1e-6)
+    assert found.converged
+    closer = gdfast.gradient_descent(
+        X,
+        y,
+        loss="log_loss",
+        alpha=alpha,
+        solver="auto",
+        tol=1e-9,
+        coef_init=found.coef,
+        intercept_init=found.intercept,
+    )
+    assert closer.error <= found.error <= closer.error * (1 + 2e-6)
+    other = LogisticRegression(C=1 / (alpha * len(y)), tol=1e-5, max_iter=60).fit(X, y)
+    assert found.error <= error(X, y, other.coef_, other.intercept_, alpha) * (1 + 2e-6)
