@@ -278,15 +278,25 @@ def adam(memory: Memory, G: Doubles, eta: float, t: int, *, beta_1: float = 0.9,
     return -rate * mean, rate
 
 
-def proximal_step(memory, W, width, *, momentum=0.0, nesterovs_momentum=False, **_):
-    """The step of L1 after that of the gradient; a velocity feels it, for else it would push on against it."""
-    ahead = momentum if nesterovs_momentum else 0.0  # by so much of the velocity, weights are ahead of what steps
-    before = W - ahead * memory.get("velocity", 0)
+def proximal_step(
+    memory: Memory,
+    W: Doubles,
+    step: Doubles,
+    width: Any,
+    *,
+    momentum: float = 0.0,
+    nesterovs_momentum: bool = False,
+    **_: Any,
+) -> Doubles:
+    """W after a step and then that of L1. A velocity is of both, for else it would push on against the penalty."""
+    ahead = momentum * memory["velocity"] if nesterovs_momentum else 0.0  # so far weights are ahead of what steps
+    before = W + step - ahead
     after = soft_threshold(before, width)
     after[:, -1] = before[:, -1]  # the bias is not penalised
-    if "velocity" in memory:
-        memory["velocity"] = memory["velocity"] + after - before
-    return after + ahead * memory.get("velocity", 0)
+    if "velocity" not in memory:
+        return after
+    memory["velocity"], memory["point"] = after - memory.get("point", W), after
+    return after + momentum * memory["velocity"] if nesterovs_momentum else after
 
 
 RULES = {"gd": momentum_rule, "sgd": momentum_rule, "adagrad": adagrad, "rmsprop": rmsprop, "adam": adam}
@@ -348,7 +358,7 @@ def gradient_descent(X: ArrayLike, y: ArrayLike, *, loss: str = "squared_error",
             t += 1
             etas.append(learning_rate_at(t, learning_rate, eta0, power_t, alpha))
             step, rate = RULES[solver](memory, G, etas[-1], t, **settings)
-            W = proximal_step(memory, W + step, rate * objective.l1, **settings)
+            W = proximal_step(memory, W, step, rate * objective.l1, **settings)
             if average and t >= average:
                 mean = mean + (W - mean) / (t - int(average) + 1)
             if keep_path:
