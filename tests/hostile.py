@@ -119,6 +119,8 @@ def _comparable(value):
         return value.dtype, value.shape, value.tobytes()
     if dataclasses.is_dataclass(value):
         return type(value), {name: _comparable(each) for name, each in vars(value).items()}
+    if isinstance(value, tuple):
+        return type(value), [_comparable(each) for each in value]
     return value
 
 
