@@ -32,6 +32,7 @@ from gdfast._checks import (
     located,
     name_bad_column,
 )
+from gdfast._model import to_float32
 from gdfast._progress import progress
 from gdfast._sklearn import CallbackSupportMixin, _fit_context
 from gdfast._sparse_coef import SparseCoef, dense
@@ -164,9 +165,10 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training samples, dense. float16, float32, float64, bool and integers of every width are read as
-            they are stored, in any memory layout; an array is never copied.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training samples. float16, float32, float64, bool and integers of every width are read as they are
+            stored, in any memory layout, and so are sparse rows (CSR of float32 or float64; other sparse formats
+            are converted once); an array is never copied.
         y : array-like of shape (n_samples,) or, for a regressor, (n_samples, n_outputs)
             Target values, or class labels for a classifier.
         coef_init : array-like of the shape of ``coef_``, default=None
@@ -321,7 +323,7 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
         if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
             # The engine has rounded the weights to float at each pass over such X: nothing is lost for its like.
             for name in ("coef_", "intercept_"):
-                published[name] = published[name].astype(np.float32)
+                published[name] = to_float32(published[name])
         fitted = {
             "n_features_in_": self.n_features_in_,
             "n_iter_": result.n_iter,

@@ -278,25 +278,16 @@ def adam(memory: Memory, G: Doubles, eta: float, t: int, *, beta_1: float = 0.9,
     return -rate * mean, rate
 
 
-def proximal_step(
-    memory: Memory,
-    W: Doubles,
-    step: Doubles,
-    width: Any,
-    *,
-    momentum: float = 0.0,
-    nesterovs_momentum: bool = False,
-    **_: Any,
-) -> Doubles:
+def proximal_step(memory: Memory, W: Doubles, step: Doubles, width: Any, **settings: Any) -> Doubles:
     """W after a step and then that of L1. A velocity is of both, for else it would push on against the penalty."""
-    ahead = momentum * memory["velocity"] if nesterovs_momentum else 0.0  # so far weights are ahead of what steps
-    before = W + step - ahead
+    momentum = settings.get("momentum", 0.0) if settings.get("nesterovs_momentum") else 0.0
+    before = W + step - momentum * memory.get("velocity", 0.0)  # so far weights are ahead of what steps
     after = soft_threshold(before, width)
     after[:, -1] = before[:, -1]  # the bias is not penalised
-    if "velocity" not in memory:
-        return after
-    memory["velocity"], memory["point"] = after - memory.get("point", W), after
-    return after + momentum * memory["velocity"] if nesterovs_momentum else after
+    if "velocity" in memory:
+        memory["velocity"], memory["point"] = after - memory.get("point", W), after
+    ahead: Doubles = after + momentum * memory.get("velocity", 0.0)
+    return ahead
 
 
 RULES = {"gd": momentum_rule, "sgd": momentum_rule, "adagrad": adagrad, "rmsprop": rmsprop, "adam": adam}

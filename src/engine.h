@@ -53,6 +53,9 @@ double gd_l2_penalty(const gd_problem *problem, const double *weights);
 /* Error and gradient (k*d + k) with l1: the subgradient of least norm, without what points out of the bounds. */
 void gd_add_l1(const gd_problem *problem, const double *weights, double *error, double *gradient);
 
+/* GD_INTERRUPTED if the call is to end, GD_BAD_ROWS if a thread has met a row whose structure is broken. */
+gd_status gd_engine_state(gd_engine *engine);
+
 /* 1 if the call is to end: asks hooks->poll at most every 20 ms. Only for the calling thread. */
 int gd_engine_poll(gd_engine *engine);
 

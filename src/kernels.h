@@ -24,7 +24,7 @@ typedef struct gd_pass {
     const void *weights;    /* k == 1: (d_pad) real; k > 1: (d, k_pad) real; the padding is 0 */
     const double *bias;     /* (k) */
     int doubles;            /* real is double */
-    int narrow;             /* the data have no more than 24 bits: no need of more in a loss */
+    int narrow;             /* scores have no more than 24 bits, or the loss takes no more of them */
     int sparse;             /* CSR rows */
     int direct;             /* X can be used where it lies: native, aligned, rows contiguous */
     int64_t out_size;       /* doubles that a block produces: 2 + k_pad + d * k_pad */

@@ -186,7 +186,7 @@ static void find_step(gd_newton_work *work) {
  * a smaller slope decides instead. *t = 0 if there is none. */
 static gd_status line_search(gd_newton_work *work, gd_engine *engine, double *t) {
     int64_t size = work->metric->size;
-    double noise = (engine->pass.doubles ? 1e-14 : 1e-9) * (fabs(work->error) + 1e-16 * work->first_error);
+    double noise = (engine->pass.narrow ? 1e-9 : 1e-14) * (fabs(work->error) + 1e-16 * work->first_error);
     *t = 1.0;
     for (int trial = 0; trial < MOST_TRIALS; trial++) {
         if (*t == 1.0) memcpy(work->new_v, work->target, sizeof *work->v * (size_t)size);
@@ -263,7 +263,7 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
         }
         gd_status status = line_search(work, engine, &t);
         if (status) return status;
-        if (t == 0.0 || (stalled > 10 && work->decrement <= (engine->pass.doubles ? 1e-13 : 1e-9) * fabs(work->error))) {
+        if (t == 0.0 || (stalled > 10 && work->decrement <= (engine->pass.narrow ? 1e-9 : 1e-13) * fabs(work->error))) {
             if (t == 0.0 && work->pairs.count) { /* once more without the memory */
                 work->pairs.count = 0, refreshed = 0;
                 gd_metric_to_weights(work->metric, work->v, work->weights);

@@ -32,7 +32,7 @@ TIGHT = {"tol": 1e-14}
 SOLVED = [
     *(Estimator(**loss) for Estimator, loss in EVERY_LOSS if loss["loss"] != "perceptron"),
     *(
-        Estimator(**loss, penalty="l1", alpha=0.01, max_iter=5000, tol=1e-6 if loss["loss"] == "huber" else 1e-10)
+        Estimator(**loss, penalty="l1", alpha=0.01, tol=1e-6 if loss["loss"] in ("huber", "absolute_error") else 1e-10)
         for Estimator, loss in EVERY_LOSS
         if loss["loss"] != "perceptron"
     ),
