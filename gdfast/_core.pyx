@@ -318,7 +318,7 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
             double momentum, bint nesterov, double beta_1, double beta_2, int64_t batch_size, bint shuffle,
             uint64_t seed, int64_t max_iter, double tol, int64_t n_iter_no_change, int64_t average, int n_threads,
             int keep_path, double optimal_alpha=0.0, callback=None):
-    """Run gd_descend from `start`: weights (k*d coef, then k intercepts), or the dict report["state"] of an earlier call.
+    """Run gd_descend from `start`: weights (k*d coef, then k intercepts), or report["state"] of an earlier call.
 
     Returns (status name, weights, report dict).
 
