@@ -90,7 +90,7 @@ cdef int describe_rows(X, gd_matrix *m) except -1:
 
 
 def broken_row(X):
-    """(row of the caller's matrix, what is wrong) of the first of the sparse rows that does not hold what it says, or None."""
+    """(row of the caller's matrix, what is wrong) of the first sparse row that does not hold what it says, or None."""
     starts, ends = X.indptr[: X.shape[0]], X.indptr[1:]
     wrong = (starts < 0) | (ends < starts) | (ends > X.data.shape[0])
     if wrong.any():
@@ -177,7 +177,8 @@ cdef int raise_status(gd_status status, Problem problem=None, Problem validation
         for name, given in (("X", problem), ("X_val", validation)):
             found = None if given is None or isinstance(given.X, np.ndarray) else broken_row(given.X)
             if found is not None:
-                raise ValueError(f"{name} must be a sound CSR matrix, got an invalid sparse structure: row {found[0]} {found[1]}")
+                what = f"an invalid sparse structure: row {found[0]} {found[1]}"
+                raise ValueError(f"{name} must be a sound CSR matrix, got {what}")
         raise ValueError("X must stay as it is during the call, got a sparse structure that was invalid for a while")
     raise ValueError(f"problem must be consistent, got status {<int>status}")
 
