@@ -241,7 +241,8 @@ def test_within_four_ulp_or_saturated(name, parameter):
     expected = table(name, parameter)
     assert any(np.ptp(hi[np.isfinite(hi)]) > 0 for hi, _, _ in expected)
     wrongs = []
-    for which in ("reference", *ISAS):
+    twin = ("reference",) if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else ()  # exp of NumPy 1 is off by more
+    for which in (*twin, *ISAS):
         got = implementation(which)(name, z, y, parameter)
         wrongs += complaints(f"{name}({parameter}), {which}", got, expected, z, y)
     assert not wrongs, "\n".join(wrongs)

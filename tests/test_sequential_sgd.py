@@ -184,7 +184,7 @@ def test_sample_weights_of_mean_1_are_scikit_learns(loss, average):
     X, y, Ours, Theirs = labels_or_numbers(loss)
     s = np.random.default_rng(0).random(len(X))
     options = {"loss": loss, "learning_rate": "invscaling", "average": average, "max_iter": 4, "tol": None}
-    options |= {"shuffle": False, "power_t": 0.25}
+    options |= {"shuffle": False, "power_t": 0.25, "eta0": 0.01}
     ours = Ours(**SEQUENTIAL, **options).fit(X, y, sample_weight=7 * s)
     assert_same_weights(ours, Theirs(**options).fit(X, y, sample_weight=s / s.mean()))
 
@@ -224,6 +224,7 @@ def test_initial_weights_and_warm_starts_are_scikit_learns(loss):
         "loss": loss,
         "learning_rate": "invscaling",
         "power_t": 0.5,
+        "eta0": 0.01,
         "max_iter": 2,
         "tol": None,
         "shuffle": False,

@@ -223,7 +223,8 @@ def test_missing_targets_are_refused(kind, values):
 def test_missing_weights_and_offsets_are_refused(kind):
     values = kind.series(MISSING["number"])
     for name in ("sample_weight", "offset"):
-        with pytest.raises(ValueError, match=rf"Input {name} contains NaN.*first at row 7"):
+        # pandas before 3 hands out its missing value as an object
+        with pytest.raises(ValueError, match=rf"Input {name} contains NaN.*first at row 7|{name} must be .*NAType"):
             GDRegressor().fit(X, NUMBERS, **{name: values})
 
 
