@@ -343,7 +343,7 @@ def test_too_large_values_are_named_by_column():
         (sp.csr_matrix((0, 5)), "0 sample"),
         (sp.csr_matrix((5, 0)), "0 feature"),
         (sp.csr_array((0, 0)), "0 sample"),
-        *((X, "Expected 2D array, got 1D") for X in (sp.coo_array(np.ones(5)), sp.csr_array(np.ones(5))) if X.ndim == 1),
+        *((X, "Expected 2D array, got 1D") for X in (sp.coo_array([1.0, 0]), sp.csr_array([1.0, 0])) if X.ndim == 1),
         (sp.csr_matrix(np.ones((3, 2), dtype=complex)), "Complex data not supported"),
     ],
 )
