@@ -123,7 +123,8 @@ def fill_readme(readme: pathlib.Path = README, page: pathlib.Path = PAGE) -> Non
     chosen = [[row[name] for name in IN_README] for row in rows if row["reached"] in ("yes", "**no**")]
     if not chosen:
         return
-    machines = dict.fromkeys(re.findall(r"^Measured on (.*): `python", text, re.MULTILINE))
+    measured = re.findall(r"^Measured on (.*): `python", text, re.MULTILINE)
+    machines = dict.fromkeys(re.sub(r" \([0-9a-f]{7}[^)]*\)", "", machine) for machine in measured)  # the page has the commits
     body = "\n\n".join([*(f"Measured on {machine}." for machine in machines), _table(IN_README, chosen)])
     marked = re.compile(r"(<!-- measured: begin[^\n]*-->\n).*?(<!-- measured: end -->)", re.DOTALL)
     readme.write_text(marked.sub(lambda found: f"{found[1]}{body}\n{found[2]}", readme.read_text()))
