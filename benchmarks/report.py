@@ -124,7 +124,8 @@ def fill_readme(readme: pathlib.Path = README, page: pathlib.Path = PAGE) -> Non
     if not chosen:
         return
     measured = re.findall(r"^Measured on (.*): `python", text, re.MULTILINE)
-    machines = dict.fromkeys(re.sub(r" \([0-9a-f]{7}[^)]*\)", "", machine) for machine in measured)  # the page has the commits
+    # without the commits, which the page has
+    machines = dict.fromkeys(re.sub(r" \([0-9a-f]{7}[^)]*\)", "", machine) for machine in measured)
     body = "\n\n".join([*(f"Measured on {machine}." for machine in machines), _table(IN_README, chosen)])
     marked = re.compile(r"(<!-- measured: begin[^\n]*-->\n).*?(<!-- measured: end -->)", re.DOTALL)
     readme.write_text(marked.sub(lambda found: f"{found[1]}{body}\n{found[2]}", readme.read_text()))
