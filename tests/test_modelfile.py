@@ -505,7 +505,7 @@ def test_special_files_are_refused_at_once(tmp_path):
     refuse(tmp_path, "must be a plain file")
     refuse("/dev/zero", "must be a plain file")
     refuse(tmp_path / "absent.gdf", "No such file")
-    with pytest.raises(ModelFileError, match="null (byte|character)"):
+    with pytest.raises(ModelFileError, match=r"null (byte|character)"):
         modelfile.load("nul\0.gdf")
 
 
