@@ -8,6 +8,7 @@ from inspect import signature
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import problem
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -27,6 +28,7 @@ from sklearn.linear_model import (
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
+from sklearn.utils.fixes import parse_version
 
 import gdfast
 from gdfast import GDClassifier, GDRegressor
@@ -45,6 +47,9 @@ def labels():
 
 
 # ---- the same optimum, with weights whose sum takes the place of n ------------------------------------------------
+
+# Before scikit-learn 1.8, l1_ratio alone meant nothing.
+PURE_L1 = {"l1_ratio": 1} if parse_version(sklearn.__version__) >= parse_version("1.8") else {"penalty": "l1"}
 
 MAPPED = {
     "Ridge": lambda n: (Ridge(3.0, solver="svd"), GDRegressor(alpha=3.0 / n)),
@@ -70,7 +75,7 @@ MAPPED = {
         GDClassifier(alpha=1 / (0.2 * n)),
     ),
     "LogisticRegression, l1": lambda n: (
-        LogisticRegression(C=0.2, l1_ratio=1, solver="saga", tol=1e-12, max_iter=10**5),
+        LogisticRegression(C=0.2, **PURE_L1, solver="saga", tol=1e-12, max_iter=10**5),
         GDClassifier(penalty="l1", alpha=1 / (0.2 * n)),
     ),
     "LinearSVC": lambda n: (
@@ -80,7 +85,6 @@ MAPPED = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:l1_ratio parameter is only used:UserWarning")  # scikit-learn before 1.8
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", MAPPED)
 def test_the_same_optimum(name, weighted):
