@@ -113,6 +113,30 @@ gd_status gd_scores(const gd_problem *problem, const double *coef, const double 
 gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n, const gd_hooks *hooks, int64_t *row,
                              int64_t *col);
 
+/* ---- many models ---------------------------------------------------------------------------------------------- */
+
+/* One of several models that share every read of X: weights (k, d) and biases (k) of its own, and an error of its own. */
+typedef struct gd_model {
+    int32_t loss;                 /* gd_loss; with softmax that of the problem */
+    double loss_param, l2, l1;    /* as in gd_problem */
+    int64_t split;                /* which row of gd_grid.roles tells its rows; -1: it trains on all */
+    const double *class_weight;   /* codes as targets: what s of the rows of each code is multiplied with; NULL: 1 */
+} gd_model;
+
+/* A row that validates counts for nothing in a model's error and gradient, and for its validation error in the same read. */
+typedef struct gd_grid {
+    gd_problem problem;           /* what the models share; its loss_param, l2 and l1 are not looked at, its loss tells how y is read */
+    const gd_model *models;       /* (n_models) */
+    int64_t n_models;
+    const int8_t *roles;          /* (n_splits, n) of the rows that count: r > 0 trains, r times; r < 0 validates, -r times; 0 neither */
+    int64_t n_splits;
+} gd_grid;
+
+/* E, its gradient and the validation error (loss alone, without penalty; NaN if no row validates) of each model, from one read of X.
+ *   coef (n_models, k, d), intercept (n_models, k); error, validation (n_models) or NULL; grad_coef, grad_intercept like the weights, or NULL. */
+gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept, int n_threads, const gd_hooks *hooks,
+                                     double *error, double *validation, double *grad_coef, double *grad_intercept);
+
 /* ---- descent -------------------------------------------------------------------------------------------------- */
 
 typedef enum gd_solver { GD_SOLVER_AUTO, GD_SOLVER_GD, GD_SOLVER_SGD, GD_SOLVER_ADAGRAD, GD_SOLVER_RMSPROP, GD_SOLVER_ADAM } gd_solver;
