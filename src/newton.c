@@ -11,38 +11,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "metric.h"
 #include "updates.h"
+#include "walk.h"
 
-enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048, WINDOW = 4,
-       MOST_ROWS = 1 << 19 /* of a sample */ };
-
-typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
-    int count, most;
-    double *s[MEMORY], *y[MEMORY], rho[MEMORY];
-} gd_pairs;
-
-typedef struct gd_newton_work {
-    gd_run *run;
-    gd_metric *metric;
-    double *v, *gradient;             /* (size) where we are */
-    double *new_v, *new_gradient;     /* (size) where we try to go */
-    double *step, *target, *room;     /* (size) target = v + step, with exact zeros */
-    double *previous;                 /* (size) rounded kinks: the minimiser of the width before */
-    double *weights, *full_gradient;  /* (run->size) the same in the caller's coordinates */
-    gd_pairs pairs;
-    double error, new_error;
-    double first_error;               /* |E| at the start: the scale of rounding errors */
-    double decrement;                 /* estimate of E - E* */
-    double slope;                     /* of E (with L1: of its model) along the step */
-    int rescale;                      /* the metric is only proportional to the curvature: diagonal, or shared by outputs */
-    int trust_metric;                 /* it is that of all rows, here and now, and full steps succeed: no memory needed */
-    int precise_enough;               /* no further progress is possible in this arithmetic */
-} gd_newton_work;
+enum { MOST_SAMPLE_STEPS = 50, WIDEST = 2048, MOST_ROWS = 1 << 19 /* of a sample */ };
 
 /* ---- evaluation ----------------------------------------------------------------------------------------------------- */
 
-static gd_status evaluate(gd_newton_work *work, gd_engine *engine, const double *v, double *error, double *gradient) {
+static gd_status evaluate(gd_walk *work, gd_engine *engine, const double *v, double *error, double *gradient) {
     gd_metric_to_weights(work->metric, v, work->weights);
     gd_status status = gd_engine_evaluate(engine, work->weights, error, work->full_gradient);
     if (status) return status;
@@ -53,7 +29,7 @@ static gd_status evaluate(gd_newton_work *work, gd_engine *engine, const double 
 
 /* Record an accepted point: work->weights and full_gradient are its own. With rounded kinks the error recorded is the true
  * one all the same, at the price of a pass. */
-static gd_status record(gd_newton_work *work, double eta, int *stop) {
+static gd_status record(gd_walk *work, double eta, int *stop) {
     double ignored = 0.0, error = work->error;
     gd_problem *problem = &work->run->engine.problem;
     if (problem->smoothing > 0.0) {
@@ -70,214 +46,32 @@ static gd_status record(gd_newton_work *work, double eta, int *stop) {
     return gd_run_record(work->run, work->weights, error, gd_norm(work->run->size, work->full_gradient), eta, stop);
 }
 
-/* ---- directions ----------------------------------------------------------------------------------------------------- */
-
-static void remember(gd_newton_work *work) {
-    gd_pairs *pairs = &work->pairs;
-    int64_t size = work->metric->size;
-    if (pairs->count == pairs->most) {
-        double *s = pairs->s[0], *y = pairs->y[0];
-        size_t kept = (size_t)pairs->most - 1;
-        memmove(pairs->s, pairs->s + 1, sizeof *pairs->s * kept);
-        memmove(pairs->y, pairs->y + 1, sizeof *pairs->y * kept);
-        memmove(pairs->rho, pairs->rho + 1, sizeof *pairs->rho * kept);
-        pairs->s[kept] = s, pairs->y[kept] = y;
-        pairs->count--;
-    }
-    double *s = pairs->s[pairs->count], *y = pairs->y[pairs->count];
-    for (int64_t j = 0; j < size; j++) s[j] = work->new_v[j] - work->v[j], y[j] = work->new_gradient[j] - work->gradient[j];
-    double product = gd_dot(size, s, y);
-    if (product > 1e-12 * gd_norm(size, s) * gd_norm(size, y)) pairs->rho[pairs->count++] = 1.0 / product;
-}
-
-/* step = -H gradient by the two-loop recursion. */
-static void quasi_newton_step(gd_newton_work *work) {
-    const gd_pairs none = {0}, *pairs = work->trust_metric ? &none : &work->pairs;
-    int64_t size = work->metric->size;
-    double *q = work->room, *r = work->step, a[MEMORY];
-    memcpy(q, work->gradient, sizeof *q * (size_t)size);
-    for (int i = pairs->count - 1; i >= 0; i--) {
-        a[i] = pairs->rho[i] * gd_dot(size, pairs->s[i], q);
-        for (int64_t j = 0; j < size; j++) q[j] -= a[i] * pairs->y[i][j];
-    }
-    gd_metric_solve(work->metric, q, r);
-    if (work->rescale && pairs->count) { /* the metric leaves something out: let the last step set its size */
-        const double *s = pairs->s[pairs->count - 1], *y = pairs->y[pairs->count - 1];
-        gd_metric_solve(work->metric, y, work->target);
-        double scale = gd_dot(size, s, y) / gd_dot(size, y, work->target);
-        for (int64_t j = 0; j < size; j++) r[j] *= scale;
-    }
-    for (int i = 0; i < pairs->count; i++) {
-        double b = pairs->rho[i] * gd_dot(size, pairs->y[i], r);
-        for (int64_t j = 0; j < size; j++) r[j] += (a[i] - b) * pairs->s[i][j];
-    }
-    for (int64_t j = 0; j < size; j++) r[j] = -r[j], work->target[j] = work->v[j] + r[j];
-    work->slope = gd_dot(size, work->gradient, r);
-    work->decrement = -0.5 * work->slope;
-    if (work->rescale || !pairs->count) return;
-    gd_metric_solve(work->metric, work->gradient, q); /* a memory from across a kink makes light of what is left */
-    work->decrement = fmax(work->decrement, 0.5 * gd_dot(size, work->gradient, q));
-}
-
-/* The nearest value to v that weight j of an output may have; the bias, j = d, any. */
-static double within_bounds(const gd_metric *metric, int64_t output, int64_t j, double v) {
-    int64_t d = metric->columns.d;
-    return j < d ? gd_clip(&metric->engine.problem, output * d + j, v * metric->scale[j]) / metric->scale[j] : v;
-}
-
-/* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| within its bounds by cyclic coordinate descent
- * over the active weights, with full sweeps to find new ones (Friedman, Hastie & Tibshirani 2010). product = H delta. */
-static void coordinate_descent(gd_metric *metric, const double *H, int64_t output, const double *v, const double *gradient,
-                               double *target, double *product) {
-    const gd_problem *problem = &metric->engine.problem;
-    int64_t d = metric->columns.d, p = metric->p, stride = metric->diagonal ? 0 : metric->p_pad;
-    double first = 0.0;
-    int everything = 1;
-    memcpy(target, v, sizeof *v * (size_t)p);
-    memset(product, 0, sizeof *v * (size_t)p);
-    for (int sweep = 0; sweep < MOST_SWEEPS && !gd_engine_poll(&metric->engine); sweep++) {
-        double gain = 0.0;
-        for (int64_t j = 0; j < p; j++) {
-            if (!everything && target[j] == 0.0) continue;
-            double bend = metric->diagonal ? H[j] : H[j * stride + j], threshold = j < d ? problem->l1 * metric->scale[j] : 0.0;
-            double moved_to = gd_soft(target[j] - (gradient[j] + product[j]) / bend, threshold / bend);
-            moved_to = within_bounds(metric, output, j, moved_to);
-            double change = moved_to - target[j];
-            if (change == 0.0) continue;
-            target[j] = moved_to;
-            gain = fmax(gain, bend * change * change);
-            if (metric->diagonal) product[j] += H[j] * change;
-            else
-                for (int64_t l = 0; l < p; l++) product[l] += H[j * stride + l] * change;
-        }
-        if (sweep == 0) first = gain;
-        int settled = gain <= 1e-16 * first || metric->diagonal;
-        if (everything && settled) return;
-        everything = settled;
-    }
-}
-
-static void proximal_step(gd_newton_work *work) {
-    gd_metric *metric = work->metric;
-    double l1 = metric->engine.problem.l1, quadratic = 0.0, kinks = 0.0;
-    int64_t p = metric->p;
-    for (int64_t c = 0; c < metric->k; c++) {
-        const double *H = metric->model + (metric->n_factors == 1 ? 0 : c) * p * (metric->diagonal ? 1 : metric->p_pad);
-        coordinate_descent(metric, H, c, work->v + c * p, work->gradient + c * p, work->target + c * p, work->room + c * p);
-        for (int64_t j = c * p; j < (c + 1) * p; j++) {
-            work->step[j] = work->target[j] - work->v[j];
-            quadratic += work->step[j] * work->room[j];
-            if (j - c * p < metric->columns.d)
-                kinks += l1 * metric->scale[j - c * p] * (fabs(work->target[j]) - fabs(work->v[j]));
-        }
-    }
-    work->slope = gd_dot(metric->size, work->gradient, work->step) + kinks;
-    work->decrement = -(work->slope + 0.5 * quadratic);
-}
-
-static void find_step(gd_newton_work *work) {
-    if (gd_is_proximal(&work->metric->engine.problem)) proximal_step(work);
-    else quasi_newton_step(work);
-}
-
-/* ---- line search ----------------------------------------------------------------------------------------------------- */
-
-/* Find t with E(v + t step) sufficiently below E(v): 1 first, then by interpolation. Where differences of E drown in rounding,
- * a smaller slope decides instead. *t = 0 if there is none. */
-static gd_status line_search(gd_newton_work *work, gd_engine *engine, double *t) {
-    int64_t size = work->metric->size;
-    double noise = (engine->pass.narrow ? 1e-9 : 1e-14) * (fabs(work->error) + 1e-16 * work->first_error);
-    *t = 1.0;
-    for (int trial = 0; trial < MOST_TRIALS; trial++) {
-        if (*t == 1.0) memcpy(work->new_v, work->target, sizeof *work->v * (size_t)size);
-        else
-            for (int64_t j = 0; j < size; j++) work->new_v[j] = work->v[j] + *t * work->step[j];
-        gd_status status = evaluate(work, engine, work->new_v, &work->new_error, work->new_gradient);
-        if (status) return status;
-        double rise = work->new_error - work->error;
-        if (isfinite(work->new_error) && gd_all_finite(size, work->new_gradient)) {
-            if (rise <= 1e-4 * *t * work->slope) return GD_OK;
-            int flatter = fabs(gd_dot(size, work->new_gradient, work->step)) <= 0.5 * fabs(work->slope);
-            if (fabs(rise) <= noise && (gd_is_proximal(&engine->problem) ? trial == 0 : flatter)) return GD_OK;
-            if (fabs(*t * work->slope) <= 0.1 * noise) break;
-            double best = -work->slope * *t * *t / (2.0 * (rise - work->slope * *t));
-            *t = fmin(0.5 * *t, fmax(0.1 * *t, best));
-        } else *t *= 0.1;
-    }
-    *t = 0.0;
-    return GD_OK;
-}
-
 /* ---- the loop -------------------------------------------------------------------------------------------------------- */
 
-static void accept(gd_newton_work *work) {
-    double *v = work->v, *gradient = work->gradient;
-    work->v = work->new_v, work->gradient = work->new_gradient, work->error = work->new_error;
-    work->new_v = v, work->new_gradient = gradient;
-}
-
-/* What is still to be gained if the gains of the last few steps go on shrinking as they did (Aitken), from the errors of the last
- * 2 WINDOW steps. Where the metric is only proportional to the curvature, the decrement alone would promise too much. */
-static double still_to_gain(const double *errors, int64_t step, double floor) {
-    if (step < 2 * WINDOW) return INFINITY;
-    double now = errors[step % (2 * WINDOW + 1)], middle = errors[(step - WINDOW) % (2 * WINDOW + 1)];
-    double then = errors[(step - 2 * WINDOW) % (2 * WINDOW + 1)], gained = middle - now, factor = gained / (then - middle);
-    if (gained <= floor) return 0.0;
-    return factor < 1.0 ? fmax(gained * factor / (1.0 - factor), 0.0) : INFINITY;
+static gd_status rebuild(gd_walk *work) {
+    gd_metric_to_weights(work->metric, work->v, work->weights);
+    return gd_metric_build(work->metric, work->weights, work->exact ? 0.0 : 0.1);
 }
 
 /* Descend E over the engine's rows from work->v until the decrement is within tol of E. recording: these are the caller's
  * epochs, else a warm-up on the sample. *stop: converged or ended by the caller; 0: out of steps. */
-static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, int64_t max_steps, int recording, int *stop) {
-    int constant = engine->problem.loss == gd_loss_squared_error, refreshed = 1, stalled = 0;
-    const gd_problem *of_metric = &work->metric->engine.problem;
-    int exact = !work->metric->rows && !work->rescale && !of_metric->softmax && of_metric->smoothing == engine->problem.smoothing;
-    double t = 1.0, least = INFINITY, errors[2 * WINDOW + 1];
-    work->pairs.count = 0;
-    work->precise_enough = 0;
-    for (int64_t step = 0; step < max_steps;) {
-        double before = work->decrement;
-        work->trust_metric = exact && refreshed && t == 1.0;
-        find_step(work);
-        if (!(work->decrement >= 0.0) || !(work->slope <= 0.0)) { /* a stale memory: back to the metric alone */
-            work->pairs.count = 0;
-            find_step(work);
+static gd_status minimise(gd_walk *work, gd_engine *engine, double tol, int64_t max_steps, int recording, int *stop) {
+    int same_width = work->metric->engine.problem.smoothing == engine->problem.smoothing;
+    gd_walk_begin(work, &engine->problem, engine->pass.narrow, !work->metric->rows && same_width);
+    for (gd_status status = GD_OK; work->n_steps < max_steps && !*stop;) {
+        gd_next next = gd_walk_plan(work, tol, 0);
+        if (next == GD_REBUILD) {
+            if ((status = rebuild(work))) return status;
+            next = gd_walk_plan(work, tol, 1);
         }
-        if (!constant && !refreshed && (t < 1.0 || work->decrement > 0.1 * before)) {
-            gd_metric_to_weights(work->metric, work->v, work->weights);
-            gd_status status = gd_metric_build(work->metric, work->weights, exact ? 0.0 : 0.1);
-            if (status) return status;
-            refreshed = 1;
-            work->trust_metric = exact && t == 1.0;
-            find_step(work);
+        if (work->watch->interrupted) return GD_INTERRUPTED;
+        while (next == GD_TRY) {
+            if ((status = evaluate(work, engine, work->new_v, &work->new_error, work->new_gradient))) return status;
+            next = gd_walk_judge(work);
         }
-        if (work->metric->engine.interrupted) return GD_INTERRUPTED;
-        errors[step % (2 * WINDOW + 1)] = work->error;
-        double floor = (engine->problem.loss == gd_loss_log_loss ? 1e-14 : constant ? 1e-20 : 1e-17) * work->first_error; /* E* may be 0 */
-        if (work->rescale) work->decrement = fmax(work->decrement, still_to_gain(errors, step, fmax(floor, 1e-3 * tol * fabs(work->error))));
-        stalled = work->decrement < 0.5 * least ? 0 : stalled + 1;
-        least = fmin(least, work->decrement);
-        if (work->decrement <= fmax(tol * fabs(work->error), tol >= 0.0 ? floor : 0.0) || work->decrement == 0.0) {
-            *stop = 1;
-            return GD_OK;
-        }
-        gd_status status = line_search(work, engine, &t);
-        if (status) return status;
-        if (t == 0.0 || (stalled > 10 && work->decrement <= (engine->pass.narrow ? 1e-9 : 1e-13) * fabs(work->error))) {
-            if (t == 0.0 && work->pairs.count) { /* once more without the memory */
-                work->pairs.count = 0, refreshed = 0;
-                gd_metric_to_weights(work->metric, work->v, work->weights);
-                continue;
-            }
-            work->precise_enough = *stop = 1;
-            return GD_OK;
-        }
-        if (!gd_is_proximal(&engine->problem)) remember(work);
-        accept(work);
-        refreshed = 0;
-        step++;
-        if (recording && (status = record(work, t, stop))) return status;
-        if (*stop) return GD_OK;
+        if (next == GD_ARRIVED) *stop = 1;
+        if (next == GD_PLAN) gd_metric_to_weights(work->metric, work->v, work->weights);
+        if (next == GD_TAKEN && recording && (status = record(work, work->t, stop))) return status;
     }
     return GD_OK;
 }
@@ -285,7 +79,7 @@ static gd_status minimise(gd_newton_work *work, gd_engine *engine, double tol, i
 /* ---- setting out ----------------------------------------------------------------------------------------------------- */
 
 /* From all-zero weights: the biases of the best constant model, which the gradient at 0 gives away (offsets aside). */
-static gd_status start_biases(gd_newton_work *work) {
+static gd_status start_biases(gd_walk *work) {
     gd_engine *engine = &work->metric->engine;
     const gd_problem *problem = &engine->problem;
     int64_t size = work->run->size, n_coef = work->run->n_coef;
@@ -320,22 +114,19 @@ static int64_t metric_rows(const gd_problem *problem, int smooth) {
     return !smooth || m >= n / 4 ? 0 : m;
 }
 
-static gd_status allocate(gd_newton_work *work, void **arena) {
+static gd_status allocate(gd_walk *work, double **arena) {
     int64_t size = work->metric->size, full = work->run->size;
-    int most = work->pairs.most = (int)gd_max(5, gd_min(MEMORY, (1 << 24) / size)); /* in 256 MB, but for the very largest models */
-    double *at = *arena = gd_alloc((8 + 2 * most) * size + 2 * full, 8);
-    if (!at) return GD_NO_MEMORY;
-    double **slots[] = {&work->v, &work->gradient, &work->new_v, &work->new_gradient, &work->step, &work->target,
-                        &work->room, &work->previous};
-    for (int i = 0; i < 8; i++, at += size) *slots[i] = at;
-    for (int i = 0; i < most; i++, at += 2 * size) work->pairs.s[i] = at, work->pairs.y[i] = at + size;
-    work->weights = at, work->full_gradient = at + full;
+    int most = (int)gd_max(5, gd_min(GD_WALK_MEMORY, (1 << 24) / size)); /* in 256 MB, but for the very largest models */
+    *arena = gd_alloc(gd_walk_vectors(most) * size + 2 * full, 8);
+    if (!*arena) return GD_NO_MEMORY;
+    work->weights = gd_walk_place(work, size, most, *arena);
+    work->full_gradient = work->weights + full;
     return GD_OK;
 }
 
 /* First the sample, where steps are cheap: its optimum is as near to E* as its noise allows. Kept only if it is no worse a
  * start than the given one. */
-static gd_status warm_up(gd_newton_work *work) {
+static gd_status warm_up(gd_walk *work) {
     gd_engine *sample = &work->metric->engine;
     const gd_settings *settings = work->run->settings;
     double tol = fmax(settings->tol, 0.05 * (double)work->metric->p / (double)sample->problem.n);
@@ -347,7 +138,7 @@ static gd_status warm_up(gd_newton_work *work) {
     return minimise(work, sample, tol, MOST_SAMPLE_STEPS, 0, &stop);
 }
 
-static void classify(gd_newton_work *work, int stop) {
+static void classify(gd_walk *work, int stop) {
     gd_report *report = work->run->report;
     const gd_problem *problem = &work->run->engine.problem;
     report->suboptimality = work->error != 0.0 ? work->decrement / fabs(work->error) : 0.0;
@@ -357,7 +148,7 @@ static void classify(gd_newton_work *work, int stop) {
 }
 
 /* The sample has proved too small: a metric of four times as many rows, or of all. Where we are stays where it is. */
-static gd_status refine(gd_newton_work *work) {
+static gd_status refine(gd_walk *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     const gd_problem *problem = &run->engine.problem;
@@ -373,7 +164,7 @@ static gd_status refine(gd_newton_work *work) {
 }
 
 /* Steps in the metric of ever larger samples, as long as making it costs no more than some ten passes. */
-static gd_status descend_in_stages(gd_newton_work *work) {
+static gd_status descend_in_stages(gd_walk *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     const gd_settings *settings = run->settings;
@@ -393,7 +184,7 @@ static gd_status descend_in_stages(gd_newton_work *work) {
     return GD_OK;
 }
 
-static gd_status descend_smooth(gd_newton_work *work) {
+static gd_status descend_smooth(gd_walk *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     int stop = 0;
@@ -431,8 +222,8 @@ gd_status gd_newton(gd_run *run) {
     int smooth = gd_loss_is_smooth(problem->loss), wide = problem->X.n_cols > WIDEST;
     int exact = problem->loss == gd_loss_squared_error;
     gd_metric metric;
-    gd_newton_work work = {.run = run, .metric = &metric};
-    void *arena = NULL;
+    gd_walk work = {.run = run, .metric = &metric, .watch = &metric.engine};
+    double *arena = NULL;
     int64_t rows = wide ? 4096 : metric_rows(problem, smooth);
     int float_lanes = exact && rows == 0 && !run->engine.pass.doubles && problem->n > 20000;
     gd_status status = gd_metric_init(&metric, problem, rows, wide, float_lanes, run->settings->n_threads, run->engine.hooks);

@@ -1,0 +1,227 @@
+/* Steps in a metric, and whether they will do: see walk.h. The only code that decides where the auto solver goes. */
+#include "walk.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "updates.h"
+
+enum { MOST_TRIALS = 40, MOST_SWEEPS = 1000, WINDOW = GD_WALK_WINDOW };
+
+int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
+
+double *gd_walk_place(gd_walk *walk, int64_t size, int most, double *at) {
+    double **slots[] = {&walk->v, &walk->gradient, &walk->new_v, &walk->new_gradient, &walk->step, &walk->target,
+                        &walk->room, &walk->previous};
+    for (int i = 0; i < 8; i++, at += size) *slots[i] = at;
+    for (int i = 0; i < most; i++, at += 2 * size) walk->pairs.s[i] = at, walk->pairs.y[i] = at + size;
+    walk->pairs.most = most;
+    return at;
+}
+
+/* ---- directions ----------------------------------------------------------------------------------------------------- */
+
+static void remember(gd_walk *walk) {
+    gd_pairs *pairs = &walk->pairs;
+    int64_t size = walk->metric->size;
+    if (pairs->count == pairs->most) {
+        double *s = pairs->s[0], *y = pairs->y[0];
+        size_t kept = (size_t)pairs->most - 1;
+        memmove(pairs->s, pairs->s + 1, sizeof *pairs->s * kept);
+        memmove(pairs->y, pairs->y + 1, sizeof *pairs->y * kept);
+        memmove(pairs->rho, pairs->rho + 1, sizeof *pairs->rho * kept);
+        pairs->s[kept] = s, pairs->y[kept] = y;
+        pairs->count--;
+    }
+    double *s = pairs->s[pairs->count], *y = pairs->y[pairs->count];
+    for (int64_t j = 0; j < size; j++) s[j] = walk->new_v[j] - walk->v[j], y[j] = walk->new_gradient[j] - walk->gradient[j];
+    double product = gd_dot(size, s, y);
+    if (product > 1e-12 * gd_norm(size, s) * gd_norm(size, y)) pairs->rho[pairs->count++] = 1.0 / product;
+}
+
+/* step = -H gradient by the two-loop recursion. */
+static void quasi_newton_step(gd_walk *walk) {
+    const gd_pairs none = {0}, *pairs = walk->trust_metric ? &none : &walk->pairs;
+    int64_t size = walk->metric->size;
+    double *q = walk->room, *r = walk->step, a[GD_WALK_MEMORY];
+    memcpy(q, walk->gradient, sizeof *q * (size_t)size);
+    for (int i = pairs->count - 1; i >= 0; i--) {
+        a[i] = pairs->rho[i] * gd_dot(size, pairs->s[i], q);
+        for (int64_t j = 0; j < size; j++) q[j] -= a[i] * pairs->y[i][j];
+    }
+    gd_metric_solve(walk->metric, q, r);
+    if (walk->rescale && pairs->count) { /* the metric leaves something out: let the last step set its size */
+        const double *s = pairs->s[pairs->count - 1], *y = pairs->y[pairs->count - 1];
+        gd_metric_solve(walk->metric, y, walk->target);
+        double scale = gd_dot(size, s, y) / gd_dot(size, y, walk->target);
+        for (int64_t j = 0; j < size; j++) r[j] *= scale;
+    }
+    for (int i = 0; i < pairs->count; i++) {
+        double b = pairs->rho[i] * gd_dot(size, pairs->y[i], r);
+        for (int64_t j = 0; j < size; j++) r[j] += (a[i] - b) * pairs->s[i][j];
+    }
+    for (int64_t j = 0; j < size; j++) r[j] = -r[j], walk->target[j] = walk->v[j] + r[j];
+    walk->slope = gd_dot(size, walk->gradient, r);
+    walk->decrement = -0.5 * walk->slope;
+    if (walk->rescale || !pairs->count) return;
+    gd_metric_solve(walk->metric, walk->gradient, q); /* a memory from across a kink makes light of what is left */
+    walk->decrement = fmax(walk->decrement, 0.5 * gd_dot(size, walk->gradient, q));
+}
+
+double gd_walk_within_bounds(const gd_metric *metric, int64_t output, int64_t j, double v) {
+    int64_t d = metric->columns.d;
+    return j < d ? gd_clip(&metric->engine.problem, output * d + j, v * metric->scale[j]) / metric->scale[j] : v;
+}
+
+static int is_to_end(const gd_walk *walk) { return walk->worker == 0 ? gd_engine_poll(walk->watch) : walk->watch->interrupted; }
+
+/* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| within its bounds by cyclic coordinate descent
+ * over the active weights, with full sweeps to find new ones (Friedman, Hastie & Tibshirani 2010). product = H delta. */
+static void coordinate_descent(const gd_walk *walk, const double *H, int64_t output, const double *v, const double *gradient,
+                               double *target, double *product) {
+    const gd_metric *metric = walk->metric;
+    const gd_problem *problem = &metric->engine.problem;
+    int64_t d = metric->columns.d, p = metric->p, stride = metric->diagonal ? 0 : metric->p_pad;
+    double first = 0.0;
+    int everything = 1;
+    memcpy(target, v, sizeof *v * (size_t)p);
+    memset(product, 0, sizeof *v * (size_t)p);
+    for (int sweep = 0; sweep < MOST_SWEEPS && !is_to_end(walk); sweep++) {
+        double gain = 0.0;
+        for (int64_t j = 0; j < p; j++) {
+            if (!everything && target[j] == 0.0) continue;
+            double bend = metric->diagonal ? H[j] : H[j * stride + j], threshold = j < d ? problem->l1 * metric->scale[j] : 0.0;
+            double moved_to = gd_soft(target[j] - (gradient[j] + product[j]) / bend, threshold / bend);
+            moved_to = gd_walk_within_bounds(metric, output, j, moved_to);
+            double change = moved_to - target[j];
+            if (change == 0.0) continue;
+            target[j] = moved_to;
+            gain = fmax(gain, bend * change * change);
+            if (metric->diagonal) product[j] += H[j] * change;
+            else
+                for (int64_t l = 0; l < p; l++) product[l] += H[j * stride + l] * change;
+        }
+        if (sweep == 0) first = gain;
+        int settled = gain <= 1e-16 * first || metric->diagonal;
+        if (everything && settled) return;
+        everything = settled;
+    }
+}
+
+static void proximal_step(gd_walk *walk) {
+    gd_metric *metric = walk->metric;
+    double l1 = metric->engine.problem.l1, quadratic = 0.0, kinks = 0.0;
+    int64_t p = metric->p;
+    for (int64_t c = 0; c < metric->k; c++) {
+        const double *H = metric->model + (metric->n_factors == 1 ? 0 : c) * p * (metric->diagonal ? 1 : metric->p_pad);
+        coordinate_descent(walk, H, c, walk->v + c * p, walk->gradient + c * p, walk->target + c * p, walk->room + c * p);
+        for (int64_t j = c * p; j < (c + 1) * p; j++) {
+            walk->step[j] = walk->target[j] - walk->v[j];
+            quadratic += walk->step[j] * walk->room[j];
+            if (j - c * p < metric->columns.d)
+                kinks += l1 * metric->scale[j - c * p] * (fabs(walk->target[j]) - fabs(walk->v[j]));
+        }
+    }
+    walk->slope = gd_dot(metric->size, walk->gradient, walk->step) + kinks;
+    walk->decrement = -(walk->slope + 0.5 * quadratic);
+}
+
+static void find_step(gd_walk *walk) {
+    if (gd_is_proximal(&walk->metric->engine.problem)) proximal_step(walk);
+    else quasi_newton_step(walk);
+}
+
+/* ---- the machine ---------------------------------------------------------------------------------------------------- */
+
+/* What is still to be gained if the gains of the last few steps go on shrinking as they did (Aitken), from the errors of the last
+ * 2 WINDOW steps. Where the metric is only proportional to the curvature, the decrement alone would promise too much. */
+static double still_to_gain(const double *errors, int64_t step, double floor) {
+    if (step < 2 * WINDOW) return INFINITY;
+    double now = errors[step % (2 * WINDOW + 1)], middle = errors[(step - WINDOW) % (2 * WINDOW + 1)];
+    double then = errors[(step - 2 * WINDOW) % (2 * WINDOW + 1)], gained = middle - now, factor = gained / (then - middle);
+    if (gained <= floor) return 0.0;
+    return factor < 1.0 ? fmax(gained * factor / (1.0 - factor), 0.0) : INFINITY;
+}
+
+void gd_walk_begin(gd_walk *walk, const gd_problem *problem, int narrow, int exact) {
+    walk->constant = problem->loss == gd_loss_squared_error;
+    walk->floor_share = problem->loss == gd_loss_log_loss ? 1e-14 : walk->constant ? 1e-20 : 1e-17;
+    walk->exact = exact && !walk->rescale && !problem->softmax;
+    walk->narrow = narrow;
+    walk->refreshed = 1;
+    walk->stalled = walk->trial = walk->precise_enough = walk->pairs.count = 0;
+    walk->n_steps = 0;
+    walk->t = 1.0, walk->least = INFINITY;
+}
+
+static gd_next arrived_or_try(gd_walk *walk, double tol) {
+    double floor = walk->floor_share * walk->first_error; /* E* may be 0 */
+    walk->errors[walk->n_steps % (2 * WINDOW + 1)] = walk->error;
+    if (walk->rescale)
+        walk->decrement = fmax(walk->decrement, still_to_gain(walk->errors, walk->n_steps, fmax(floor, 1e-3 * tol * fabs(walk->error))));
+    walk->stalled = walk->decrement < 0.5 * walk->least ? 0 : walk->stalled + 1;
+    walk->least = fmin(walk->least, walk->decrement);
+    if (walk->decrement <= fmax(tol * fabs(walk->error), tol >= 0.0 ? floor : 0.0) || walk->decrement == 0.0) return GD_ARRIVED;
+    walk->t = 1.0, walk->trial = 0;
+    memcpy(walk->new_v, walk->target, sizeof *walk->v * (size_t)walk->metric->size);
+    return GD_TRY;
+}
+
+gd_next gd_walk_plan(gd_walk *walk, double tol, int again) {
+    double before = walk->decrement;
+    walk->refreshed |= again;
+    walk->trust_metric = walk->exact && walk->refreshed && walk->t == 1.0;
+    find_step(walk);
+    if (!again && (!(walk->decrement >= 0.0) || !(walk->slope <= 0.0))) { /* a stale memory: back to the metric alone */
+        walk->pairs.count = 0;
+        find_step(walk);
+    }
+    if (!walk->constant && !walk->refreshed && (walk->t < 1.0 || walk->decrement > 0.1 * before)) return GD_REBUILD;
+    return arrived_or_try(walk, tol);
+}
+
+void gd_walk_accept(gd_walk *walk) {
+    double *v = walk->v, *gradient = walk->gradient;
+    walk->v = walk->new_v, walk->gradient = walk->new_gradient, walk->error = walk->new_error;
+    walk->new_v = v, walk->new_gradient = gradient;
+}
+
+/* The next share of the step to try, 0: none will do. Where differences of E drown in rounding, a smaller slope decides. *taken: this
+ * one will do. */
+static double next_share(const gd_walk *walk, int *taken) {
+    int64_t size = walk->metric->size;
+    double t = walk->t, noise = (walk->narrow ? 1e-9 : 1e-14) * (fabs(walk->error) + 1e-16 * walk->first_error);
+    double rise = walk->new_error - walk->error;
+    if (!isfinite(walk->new_error) || !gd_all_finite(size, walk->new_gradient)) return 0.1 * t;
+    int flatter = fabs(gd_dot(size, walk->new_gradient, walk->step)) <= 0.5 * fabs(walk->slope);
+    int proximal = gd_is_proximal(&walk->metric->engine.problem);
+    *taken = rise <= 1e-4 * t * walk->slope || (fabs(rise) <= noise && (proximal ? walk->trial == 0 : flatter));
+    if (*taken) return t;
+    if (fabs(t * walk->slope) <= 0.1 * noise) return 0.0;
+    double best = -walk->slope * t * t / (2.0 * (rise - walk->slope * t));
+    return fmin(0.5 * t, fmax(0.1 * t, best));
+}
+
+gd_next gd_walk_judge(gd_walk *walk) {
+    int64_t size = walk->metric->size;
+    int taken = 0;
+    walk->t = next_share(walk, &taken);
+    if (!taken && ++walk->trial == MOST_TRIALS) walk->t = 0.0;
+    if (!taken && walk->t > 0.0) {
+        for (int64_t j = 0; j < size; j++) walk->new_v[j] = walk->v[j] + walk->t * walk->step[j];
+        return GD_TRY;
+    }
+    if (!taken && walk->pairs.count) { /* once more without the memory */
+        walk->pairs.count = walk->refreshed = 0;
+        return GD_PLAN;
+    }
+    if (!taken || (walk->stalled > 10 && walk->decrement <= (walk->narrow ? 1e-9 : 1e-13) * fabs(walk->error))) {
+        walk->precise_enough = 1;
+        return GD_ARRIVED;
+    }
+    if (!gd_is_proximal(&walk->metric->engine.problem)) remember(walk);
+    gd_walk_accept(walk);
+    walk->refreshed = 0;
+    walk->n_steps++;
+    return GD_TAKEN;
+}
