@@ -1,0 +1,263 @@
+/* A grid of models descends together. Models that differ in their rows only (folds) are one point of the grid: they set out from
+ * the point's minimum over a sample of rows, in the metric of its curvature there, and each step of all of them is one read of X.
+ * Samples grow by stages, so that the first steps, far from the minimum, cost next to nothing.
+ *
+ * A model's path depends on its own numbers alone: neither who shares its reads nor how many threads there are changes a bit.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flock.h"
+#include "threads.h"
+#include "updates.h"
+
+/* PAIRS: the memory of each walk. WORKING_BYTES: what the walks and matrices of one batch of points may take. */
+enum { PAIRS = 6, FIRST_SAMPLE = 2048, SAMPLE_STEPS = 30, STAGE_STEPS = 12, WORKING_BYTES = 1 << 29 };
+
+/* Models that differ in their split only. */
+typedef struct gd_point {
+    const gd_model *model;
+    int64_t first, count;  /* of gd_journey.order */
+    double *weights;       /* (size) where its models set out, in the caller's coordinates */
+    double *matrices;      /* see gd_metric_view */
+} gd_point;
+
+typedef struct gd_journey {
+    const gd_grid *grid;
+    const gd_settings *settings;
+    const gd_hooks *hooks;
+    int64_t *order;        /* (n_models) the models, those of a point side by side */
+    int64_t size;          /* k d + k */
+    int stop_early;
+    gd_metric builder;     /* makes the matrices of the stage */
+    gd_point *points;
+    int64_t n_points;
+    double *codes, *room;  /* (m) of the builder's rows: class codes, what their class weights multiply s with */
+} gd_journey;
+
+/* ---- points ------------------------------------------------------------------------------------------------------ */
+
+static int compare_doubles(double a, double b) { return (a > b) - (a < b); }
+
+/* By all that makes a point, then by number. */
+static int compare_models(const gd_model *a, const gd_model *b) {
+    int by = (a->loss > b->loss) - (a->loss < b->loss);
+    if (!by) by = compare_doubles(a->loss_param, b->loss_param);
+    if (!by) by = ((uintptr_t)a->class_weight > (uintptr_t)b->class_weight) - ((uintptr_t)a->class_weight < (uintptr_t)b->class_weight);
+    if (!by) by = compare_doubles(a->l1, b->l1);
+    return by ? by : compare_doubles(a->l2, b->l2);
+}
+
+static int compare_pointers(const void *a, const void *b) {
+    const gd_model *left = *(const gd_model *const *)a, *right = *(const gd_model *const *)b;
+    int by = compare_models(left, right);
+    return by ? by : (left > right) - (left < right);
+}
+
+static gd_status find_points(gd_journey *journey) {
+    const gd_grid *grid = journey->grid;
+    int64_t n = grid->n_models;
+    const gd_model **sorted = gd_alloc(n, sizeof *sorted);
+    journey->order = gd_alloc(n, sizeof *journey->order);
+    journey->points = gd_alloc(n, sizeof *journey->points);
+    if (!sorted || !journey->order || !journey->points) {
+        gd_release((void *)sorted);
+        return GD_NO_MEMORY;
+    }
+    for (int64_t i = 0; i < n; i++) sorted[i] = &grid->models[i];
+    qsort((void *)sorted, (size_t)n, sizeof *sorted, compare_pointers);
+    for (int64_t i = 0; i < n; i++) {
+        journey->order[i] = sorted[i] - grid->models;
+        if (i == 0 || compare_models(sorted[i - 1], sorted[i])) journey->points[journey->n_points++] = (gd_point){.model = sorted[i], .first = i};
+        journey->points[journey->n_points - 1].count++;
+    }
+    gd_release((void *)sorted);
+    return GD_OK;
+}
+
+/* ---- matrices ---------------------------------------------------------------------------------------------------- */
+
+/* The problem as one model sees it, without its split. */
+static gd_problem problem_of(const gd_grid *grid, const gd_model *model) {
+    gd_problem problem = grid->problem;
+    problem.loss = model->loss, problem.loss_param = model->loss_param;
+    problem.l2 = model->l2, problem.l1 = model->l1;
+    return problem;
+}
+
+/* Class codes of the builder's rows, as scores of y. */
+static gd_status find_codes(gd_journey *journey) {
+    static const double one = 1.0, zero = 0.0;
+    gd_problem of_y = journey->builder.engine.problem;
+    of_y.X = of_y.y, of_y.weight.data = of_y.offset.data = NULL;
+    of_y.n_outputs = 1, of_y.double_lanes = 1, of_y.softmax = 0;
+    journey->codes = gd_alloc(2 * of_y.n, 8);
+    if (!journey->codes) return GD_NO_MEMORY;
+    journey->room = journey->codes + of_y.n;
+    return gd_scores(&of_y, &one, &zero, 1, journey->hooks, journey->codes, 0);
+}
+
+static gd_status open_builder(gd_journey *journey, int64_t rows) {
+    const gd_grid *grid = journey->grid;
+    gd_problem problem = problem_of(grid, journey->points[0].model);
+    int classes = 0, wide = problem.X.n_cols > GD_WIDEST_METRIC;
+    for (int64_t i = 0; i < journey->n_points; i++) {
+        if (journey->points[i].model->l1 > problem.l1) problem.l1 = journey->points[i].model->l1; /* then matrices are kept */
+        classes |= journey->points[i].model->class_weight != NULL;
+    }
+    gd_status status = gd_metric_init(&journey->builder, &problem, rows, wide, 0, journey->settings->n_threads, journey->hooks);
+    return status || !classes ? status : find_codes(journey);
+}
+
+static void close_builder(gd_journey *journey) {
+    gd_metric_free(&journey->builder);
+    gd_release(journey->codes);
+    journey->codes = NULL;
+}
+
+/* matrices = those of this model at these weights. */
+static gd_status build(gd_journey *journey, const gd_model *model, const double *weights, double *matrices) {
+    gd_metric *builder = &journey->builder;
+    gd_metric_aim(builder, model, NULL);
+    if (model->class_weight) {
+        for (int64_t i = 0; i < builder->engine.problem.n; i++) journey->room[i] = model->class_weight[(int64_t)journey->codes[i]];
+        gd_metric_aim(builder, model, journey->room);
+    }
+    gd_status status = gd_metric_build(builder, weights, 0.0);
+    if (!status) memcpy(matrices, builder->model, sizeof *matrices * (size_t)gd_metric_matrices(builder));
+    return status;
+}
+
+/* ---- flocks ------------------------------------------------------------------------------------------------------ */
+
+/* A flock with all it needs: members (n) of these models in views of the builder's columns. */
+static gd_status gather(gd_journey *journey, gd_many *many, int64_t n, gd_flock *flock, double **arena) {
+    int64_t size = journey->builder.size, full = journey->size;
+    *flock = (gd_flock){.many = many, .settings = journey->settings};
+    *arena = gd_alloc(n, 8 * (gd_walk_vectors(PAIRS) * size + 2 * full));
+    flock->members = gd_alloc(n, sizeof *flock->members);
+    gd_status status = *arena && flock->members ? gd_flock_init(flock, n) : GD_NO_MEMORY;
+    double *at = *arena;
+    for (int64_t i = 0; !status && i < n; i++) {
+        gd_walk *walk = &flock->members[i].walk;
+        at = gd_walk_place(walk, size, PAIRS, at);
+        walk->weights = at, walk->full_gradient = at + full, at += 2 * full;
+    }
+    return status;
+}
+
+static void disband(gd_flock *flock, double *arena) {
+    gd_flock_free(flock);
+    gd_release(flock->members);
+    gd_release(arena);
+}
+
+/* Member i sets out from these weights. rebuilds: its matrix may be made anew. */
+static void set_out(const gd_journey *journey, gd_member *member, const gd_model *model, const double *weights, double *matrices, int rebuilds) {
+    gd_walk *walk = &member->walk;
+    member->metric = gd_metric_view(&journey->builder, model, matrices);
+    walk->metric = &member->metric;
+    walk->rescale = member->metric.diagonal || (journey->grid->problem.softmax && member->metric.n_factors == 1);
+    gd_metric_from_weights(&member->metric, weights, walk->v);
+    gd_walk_begin(walk, &member->metric.engine.problem, member->metric.narrow, 0);
+    walk->constant |= !rebuilds;
+    walk->decrement = 0.0;
+    member->best_validation = member->validation = INFINITY;
+}
+
+static gd_status rebuild_point(void *context, gd_member *member) {
+    gd_journey *journey = context;
+    gd_metric_to_weights(&member->metric, member->walk.v, member->walk.weights);
+    return build(journey, &journey->grid->models[member->number], member->walk.weights, member->metric.model);
+}
+
+/* ---- stages ------------------------------------------------------------------------------------------------------ */
+
+/* Biases of the best constant models, from a look at all-zero weights. */
+static gd_status start_biases(gd_journey *journey, gd_many *many, gd_flock *flock, const int64_t *models) {
+    const gd_problem *problem = &journey->grid->problem;
+    for (int64_t i = 0; i < flock->n; i++)
+        flock->weights[i] = journey->points[i].weights, flock->gradients[i] = flock->members[i].walk.full_gradient;
+    gd_status status = gd_many_evaluate(many, flock->n, models, (const double *const *)flock->weights, flock->error, flock->validation, flock->gradients);
+    for (int64_t i = 0; !status && i < flock->n; i++) {
+        gd_problem one = problem_of(journey->grid, journey->points[i].model);
+        int64_t n_coef = problem->n_outputs * problem->X.n_cols;
+        if (isfinite(flock->error[i])) flock->members[i].walk.first_error = fabs(flock->error[i]);
+        for (int64_t c = 0; c < problem->n_outputs && problem->fit_intercept; c++)
+            journey->points[i].weights[n_coef + c] = gd_best_bias(&one, flock->gradients[i][n_coef + c]);
+    }
+    return status;
+}
+
+/* The minimum of each point over the builder's rows, whichever split they belong to: nothing here decides the answer. */
+static gd_status descend_sample(gd_journey *journey, int first) {
+    const gd_grid *grid = journey->grid;
+    int64_t n = journey->n_points, m = journey->builder.engine.problem.n;
+    gd_model *models = gd_alloc(n, sizeof *models);
+    int64_t *numbers = gd_alloc(n, sizeof *numbers);
+    gd_grid sample = *grid;
+    gd_many many = {0};
+    gd_flock flock = {0};
+    double *arena = NULL;
+    gd_status status = models && numbers ? GD_OK : GD_NO_MEMORY;
+    for (int64_t i = 0; !status && i < n; i++) {
+        models[i] = *journey->points[i].model;
+        models[i].split = -1;
+        numbers[i] = i;
+    }
+    sample.models = models, sample.n_models = n, sample.n_splits = 0, sample.roles = NULL;
+    sample.problem.n = m;
+    if (journey->builder.rows) sample.problem.rows = journey->builder.rows;
+    if (!status) status = gd_many_init(&many, &sample, journey->settings->n_threads, journey->hooks);
+    if (!status) status = gather(journey, &many, n, &flock, &arena);
+    if (!status && first) status = start_biases(journey, &many, &flock, numbers);
+    for (int64_t i = 0; !status && i < n; i++) {
+        gd_point *point = &journey->points[i];
+        flock.members[i].number = journey->order[point->first];
+        status = build(journey, point->model, point->weights, point->matrices);
+        if (!status) set_out(journey, &flock.members[i], point->model, point->weights, point->matrices, 1);
+    }
+    flock.tol = fmax(journey->settings->tol, 0.05 * (double)journey->builder.p / (double)m);
+    flock.most_steps = SAMPLE_STEPS, flock.rebuild = rebuild_point, flock.context = journey;
+    if (!status) status = gd_flock_descend(&flock, numbers);
+    for (int64_t i = 0; !status && i < n; i++)
+        if (!flock.members[i].lost) gd_metric_to_weights(&flock.members[i].metric, flock.members[i].walk.v, journey->points[i].weights);
+    disband(&flock, arena);
+    gd_many_free(&many);
+    gd_release(models);
+    gd_release(numbers);
+    return status;
+}
+
+static void conclude(const gd_journey *journey, const gd_member *member, double *weights, gd_fit *fit) {
+    const gd_walk *walk = &member->walk;
+    int best = journey->stop_early && isfinite(member->best_validation);
+    gd_metric_to_weights(&member->metric, best ? walk->previous : walk->v, weights);
+    fit->error = member->lost ? NAN : walk->error;
+    fit->validation = best ? member->best_validation : member->validation;
+    fit->suboptimality = walk->error != 0.0 ? walk->decrement / fabs(walk->error) : 0.0;
+    fit->n_iter += member->n_iter;
+    fit->reason = member->overfits ? GD_STOP_VALIDATION : member->rests ? GD_STOP_MAX_ITER
+                  : walk->precise_enough ? GD_STOP_PRECISION : GD_STOP_CONVERGED;
+}
+
+/* The models of all points over their own rows. numbers (n): which; matrices (n): theirs. rest (n) gets those that are not there after so
+ * many steps; returns how many in *left. */
+static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, const int64_t *numbers, double *const *matrices, int64_t most_steps,
+                                double *weights, gd_fit *fits, int64_t *rest, int64_t *left) {
+    gd_flock flock = {0};
+    double *arena = NULL;
+    gd_status status = gather(journey, many, n, &flock, &arena);
+    for (int64_t i = 0; !status && i < n; i++)
+        set_out(journey, &flock.members[i], &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, matrices[i], 0);
+    flock.tol = journey->settings->tol, flock.most_steps = most_steps, flock.stop_early = journey->stop_early;
+    if (!status) status = gd_flock_descend(&flock, numbers);
+    *left = 0;
+    for (int64_t i = 0; !status && i < n; i++) {
+        conclude(journey, &flock.members[i], weights + numbers[i] * journey->size, &fits[numbers[i]]);
+        if (flock.members[i].rests) rest[(*left)++] = numbers[i];
+    }
+    disband(&flock, arena);
+    return status;
+}
