@@ -72,10 +72,7 @@ static void plan_pass(gd_engine *engine) {
     while (pass->tile_rows > 8 && pass->tile_rows * row_bytes > GD_TILE_BYTES * (pass->k > 1 ? 4 : 1)) pass->tile_rows /= 2;
 }
 
-/* Hands out consecutive aligned pieces of an arena, or, with base NULL, measures how large it must be. */
-typedef struct gd_cutter { char *base; int64_t used; } gd_cutter;
-
-static void *cut(gd_cutter *cutter, int64_t count, int64_t size) {
+void *gd_cut(gd_cutter *cutter, int64_t count, int64_t size) {
     int64_t at = cutter->used;
     if (at < 0 || count > (INT64_MAX / 4 - at) / (size ? size : 1)) {
         cutter->used = -1;
@@ -89,33 +86,33 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
     const gd_pass *pass = &engine->pass;
     int64_t size = pass->doubles ? 8 : 4, rows = pass->tile_rows;
     int64_t points = pass->k == 1 ? GD_BLOCK_ROWS : rows * pass->k; /* one output, one row a step: a block at a time */
-    engine->scratch = cut(cutter, engine->n_threads, sizeof *engine->scratch);
+    engine->scratch = gd_cut(cutter, engine->n_threads, sizeof *engine->scratch);
     for (int t = 0; t < engine->n_threads; t++) {
         gd_scratch s;
         int64_t d = pass->sparse ? 0 : pass->d, d_pad = pass->sparse ? 0 : pass->d_pad;
-        s.tile = cut(cutter, rows * d, size); /* also for batches gathered from rows that could be read in place */
-        s.gradient = cut(cutter, pass->k == 1 ? d_pad * (pass->doubles ? 1 : 2) : (d + 1) * pass->k_pad, size); /* steps.inc: in double */
-        s.Z = cut(cutter, rows * pass->k_pad, size);
-        s.R = cut(cutter, rows * pass->k_pad, size);
-        s.z = cut(cutter, points, 8);
-        s.y = cut(cutter, points, 8);
-        s.r = cut(cutter, points, 8);
-        s.offset = cut(cutter, gd_max(gd_max(points, 4 * rows), GD_BLOCK_ROWS), 8); /* also softmax's room */
-        s.s = cut(cutter, GD_BLOCK_ROWS, 8);
-        s.e = cut(cutter, GD_BLOCK_ROWS, 8);
-        s.room = cut(cutter, GD_BLOCK_ROWS, 8);
-        s.probe = cut(cutter, GD_BLOCK_ROWS, 8);
-        s.slopes = cut(cutter, GD_BLOCK_ROWS, 8);
-        s.from = cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
-        s.to = cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
-        s.bad = cut(cutter, 1, 8);
+        s.tile = gd_cut(cutter, rows * d, size); /* also for batches gathered from rows that could be read in place */
+        s.gradient = gd_cut(cutter, pass->k == 1 ? d_pad * (pass->doubles ? 1 : 2) : (d + 1) * pass->k_pad, size); /* steps.inc: in double */
+        s.Z = gd_cut(cutter, rows * pass->k_pad, size);
+        s.R = gd_cut(cutter, rows * pass->k_pad, size);
+        s.z = gd_cut(cutter, points, 8);
+        s.y = gd_cut(cutter, points, 8);
+        s.r = gd_cut(cutter, points, 8);
+        s.offset = gd_cut(cutter, gd_max(gd_max(points, 4 * rows), GD_BLOCK_ROWS), 8); /* also softmax's room */
+        s.s = gd_cut(cutter, GD_BLOCK_ROWS, 8);
+        s.e = gd_cut(cutter, GD_BLOCK_ROWS, 8);
+        s.room = gd_cut(cutter, GD_BLOCK_ROWS, 8);
+        s.probe = gd_cut(cutter, GD_BLOCK_ROWS, 8);
+        s.slopes = gd_cut(cutter, GD_BLOCK_ROWS, 8);
+        s.from = gd_cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
+        s.to = gd_cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
+        s.bad = gd_cut(cutter, 1, 8);
         if (engine->scratch) engine->scratch[t] = s;
     }
-    engine->weights = cut(cutter, pass->k == 1 ? pass->d_pad : pass->d * pass->k_pad, size);
-    engine->bias = cut(cutter, pass->k, 8);
-    engine->total = cut(cutter, pass->out_size, 8);
-    engine->partials = cut(cutter, engine->n_chunks * pass->out_size, 8);
-    engine->stacks = cut(cutter, pass->sparse ? 0 : engine->n_threads * (engine->levels + 1) * pass->out_size, 8);
+    engine->weights = gd_cut(cutter, pass->k == 1 ? pass->d_pad : pass->d * pass->k_pad, size);
+    engine->bias = gd_cut(cutter, pass->k, 8);
+    engine->total = gd_cut(cutter, pass->out_size, 8);
+    engine->partials = gd_cut(cutter, engine->n_chunks * pass->out_size, 8);
+    engine->stacks = gd_cut(cutter, pass->sparse ? 0 : engine->n_threads * (engine->levels + 1) * pass->out_size, 8);
 }
 
 /* Sparse rows: a chunk adds up its rows one after the other, since a tree over blocks would touch all d sums for every few hundred
@@ -144,6 +141,11 @@ static void plan_chunks(gd_engine *engine) {
     engine->n_chunks = (n_blocks + engine->chunk_blocks - 1) / engine->chunk_blocks;
 }
 
+int gd_threads_for(double columns, const gd_problem *problem, int n_threads) {
+    double work = (double)problem->n * (double)(row_elements(&problem->X) + 16) * columns;
+    return (int)gd_max(1, gd_min(n_threads, (int64_t)fmin(work / 1048576.0, 1024.0)));
+}
+
 gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_threads, const gd_hooks *hooks) {
     memset(engine, 0, sizeof *engine);
     if (problem->n < 1 || problem->X.n_cols < 1 || problem->n_outputs < 1 || problem->loss < 0 || problem->loss >= GD_N_LOSSES ||
@@ -154,9 +156,7 @@ gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_thr
     engine->kernels = gd_kernels_now();
     engine->hooks = hooks;
     plan_pass(engine);
-    /* below about 2^20 multiplications a thread costs more than it brings */
-    double work = (double)problem->n * (double)(row_elements(&problem->X) + 16) * (double)engine->pass.k_pad;
-    engine->n_threads = (int)gd_max(1, gd_min(n_threads, (int64_t)fmin(work / 1048576.0, 1024.0)));
+    engine->n_threads = gd_threads_for((double)engine->pass.k_pad, problem, n_threads);
     if (engine->pass.sparse) plan_sparse_chunks(engine);
     else plan_chunks(engine);
     gd_cutter cutter = {NULL, 0};
@@ -174,12 +174,11 @@ void gd_engine_free(gd_engine *engine) {
     engine->arena = NULL;
 }
 
-/* Subnormal weights would cost a hundred cycles each and change nothing: they count as 0. */
-static float to_float(double w) {
+float gd_to_float(double w) {
     float f = (float)w;
     return fabsf(f) < FLT_MIN ? 0.0f : f;
 }
-static double to_double(double w) { return fabs(w) < DBL_MIN ? 0.0 : w; }
+double gd_to_double(double w) { return fabs(w) < DBL_MIN ? 0.0 : w; }
 
 void gd_engine_set_weights(gd_engine *engine, const double *weights) {
     const gd_pass *pass = &engine->pass;
@@ -189,9 +188,9 @@ void gd_engine_set_weights(gd_engine *engine, const double *weights) {
     for (int64_t c = 0; c < k; c++) {
         const double *w = weights + c * d;
         if (pass->doubles)
-            for (int64_t j = 0; j < d; j++) g[j * step + c] = to_double(w[j]);
+            for (int64_t j = 0; j < d; j++) g[j * step + c] = gd_to_double(w[j]);
         else
-            for (int64_t j = 0; j < d; j++) f[j * step + c] = to_float(w[j]);
+            for (int64_t j = 0; j < d; j++) f[j * step + c] = gd_to_float(w[j]);
         engine->bias[c] = weights[k * d + c];
     }
 }
@@ -279,8 +278,7 @@ gd_status gd_engine_state(gd_engine *engine) {
     return status;
 }
 
-/* The tree over n leaves of `size` doubles, in place; the sum ends in leaf 0. */
-static void sum_tree(int64_t n, int64_t size, double *leaves) {
+void gd_sum_tree(int64_t n, int64_t size, double *leaves) {
     for (int64_t width = 1; width < n; width *= 2)
         for (int64_t i = 0; i + width < n; i += 2 * width) add_to(size, leaves + i * size, leaves + (i + width) * size);
 }
@@ -301,7 +299,7 @@ static gd_status sum_rows(gd_engine *engine, int64_t first, int64_t count) {
     unsigned long fp = gd_fp_enter();
     engine->missing_threads += gd_parallel(n_chunks, engine->pass.sparse ? sum_sparse_chunk : sum_chunk, &job, engine->n_threads);
     if (!engine->interrupted) {
-        sum_tree(n_chunks, size, engine->partials);
+        gd_sum_tree(n_chunks, size, engine->partials);
         memcpy(engine->total, engine->partials, sizeof *engine->total * (size_t)size);
     }
     gd_fp_restore(fp);

@@ -63,6 +63,20 @@ int gd_engine_poll(gd_engine *engine);
 void *gd_alloc(int64_t count, int64_t size);
 void gd_release(void *memory);
 
+/* Hands out consecutive aligned pieces of an arena, or, with base NULL, measures how large it must be: -1 if that overflows. */
+typedef struct gd_cutter { char *base; int64_t used; } gd_cutter;
+void *gd_cut(gd_cutter *cutter, int64_t count, int64_t size);
+
+/* n_threads, or fewer: below about 2^20 multiplications a thread costs more than it brings. */
+int gd_threads_for(double columns, const gd_problem *problem, int n_threads);
+
+/* A weight in the lane type. Subnormal ones would cost a hundred cycles each and change nothing: they count as 0. */
+float gd_to_float(double w);
+double gd_to_double(double w);
+
+/* The tree over n leaves of `size` doubles, in place; the sum ends in leaf 0. */
+void gd_sum_tree(int64_t n, int64_t size, double *leaves);
+
 int64_t gd_min(int64_t a, int64_t b);
 int64_t gd_max(int64_t a, int64_t b);
 

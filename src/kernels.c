@@ -1,6 +1,7 @@
 /* The kernels, compiled once per instruction set from the same source, with the same flags, in one file: each copy stands
  * between target pragmas and carries a suffix. See DESIGN section "Dispatch"; the choice among them is in dispatch.c. */
 #include "kernels.h"
+#include "many.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -56,6 +56,9 @@ typedef struct gd_steps {
     double error, weight;   /* sums of s loss, each before its update, and of s */
 } gd_steps;
 
+typedef struct gd_many_pass gd_many_pass;       /* many.h */
+typedef struct gd_many_scratch gd_many_scratch;
+
 /* Entries in pairs: [0] float lanes, [1] double lanes. Rows are numbered within the problem (problem->rows applies). */
 typedef struct gd_kernels {
     const char *name;
@@ -92,6 +95,9 @@ typedef struct gd_kernels {
                          int64_t count, double *diagonal);
     /* Updates by steps->lazy->batch rows each; count is a multiple of that, but at the end of an epoch. */
     void (*csr_steps)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, gd_steps *steps);
+    /* Error and gradient of many models over rows first ... first + count - 1 (count <= GD_BLOCK_ROWS) from one read, added to sums. */
+    void (*many[2])(const gd_many_pass *many, const gd_many_scratch *scratch, int64_t first, int64_t count, double *sums);
+    void (*csr_many)(const gd_many_pass *many, const gd_many_scratch *scratch, int64_t first, int64_t count, double *sums);
     void (*pointwise)(int loss, double param, double smoothing, int64_t n, const double *z, const double *y,
                       double *error, double *slope, double *curvature);
     /* Z, Y, slope (k, step) with rows along the fast axis, n of them used; room (step). */
