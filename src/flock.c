@@ -63,7 +63,11 @@ static void advance(void *context, int64_t i, int worker) {
         member->n_iter++;
         member->validation = member->new_validation;
     }
-    if (member->next == GD_TAKEN && (is_overfitting(flock, member) || walk->n_steps >= flock->most_steps)) member->next = GD_ARRIVED;
+    if (member->next == GD_TAKEN) {
+        member->overfits = is_overfitting(flock, member);
+        member->rests = !member->overfits && walk->n_steps >= flock->most_steps;
+        if (member->overfits || member->rests) member->next = GD_ARRIVED;
+    }
     while (member->next == GD_TAKEN || member->next == GD_PLAN) member->next = gd_walk_plan(walk, flock->tol, 0);
 }
 

@@ -12,6 +12,8 @@ typedef struct gd_member {
     gd_next next;
     int started;           /* E at v is known */
     int lost;              /* E or its gradient is not finite at the start */
+    int overfits, rests;   /* why it has ended: validation says so; out of steps */
+    int64_t number;        /* for those who call */
     double validation, new_validation;
     double best_validation; /* of the best point so far, walk.previous, if validation decides; INFINITY at first */
     int64_t n_iter, stale;

@@ -228,6 +228,20 @@ typedef int (*gd_epoch_hook)(void *context, const gd_epoch *epoch);
 gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
                      const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state, gd_report *report);
 
+/* What came of a model. error NaN: the data or its start are not finite. */
+typedef struct gd_fit {
+    double error, validation; /* E over the rows that train; mean loss of those that validate, NaN if there are none */
+    double suboptimality;     /* estimate of (E - E*) / E* */
+    int64_t n_iter;
+    int32_t reason;           /* gd_reason */
+} gd_fit;
+
+/* All models of a grid to their minima by solver auto, sharing each read of X. Smooth losses only.
+ *   weights (n_models, k*d + k) the answers; fits (n_models); n_passes: reads of X, whatever the number of models
+ *   stop_early: a model ends where the error of the rows that validate has not improved for n_iter_no_change steps, at its best. */
+gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
+                          gd_fit *fits, double *n_passes);
+
 /* ---- losses --------------------------------------------------------------------------------------------------- */
 
 #define GD_LOSS_LIST(X)                                                                                               \

@@ -154,13 +154,15 @@ static void disband(gd_flock *flock, double *arena) {
 }
 
 /* Member i sets out from these weights. rebuilds: its matrix may be made anew. */
-static void set_out(const gd_journey *journey, gd_member *member, const gd_model *model, const double *weights, double *matrices, int rebuilds) {
+static void set_out(const gd_journey *journey, const gd_flock *flock, int64_t i, const gd_model *model, const double *weights, double *matrices,
+                    int rebuilds) {
+    gd_member *member = &flock->members[i];
     gd_walk *walk = &member->walk;
     member->metric = gd_metric_view(&journey->builder, model, matrices);
     walk->metric = &member->metric;
     walk->rescale = member->metric.diagonal || (journey->grid->problem.softmax && member->metric.n_factors == 1);
     gd_metric_from_weights(&member->metric, weights, walk->v);
-    gd_walk_begin(walk, &member->metric.engine.problem, member->metric.narrow, 0);
+    gd_walk_begin(walk, &member->metric.engine.problem, flock->many->engine.pass.narrow, 0);
     walk->constant |= !rebuilds;
     walk->decrement = 0.0;
     member->best_validation = member->validation = INFINITY;
@@ -185,7 +187,7 @@ static gd_status start_biases(gd_journey *journey, gd_many *many, gd_flock *floc
         int64_t n_coef = problem->n_outputs * problem->X.n_cols;
         if (isfinite(flock->error[i])) flock->members[i].walk.first_error = fabs(flock->error[i]);
         for (int64_t c = 0; c < problem->n_outputs && problem->fit_intercept; c++)
-            journey->points[i].weights[n_coef + c] = gd_best_bias(&one, flock->gradients[i][n_coef + c]);
+            journey->points[i].weights[n_coef + c] = gd_walk_best_bias(&one, flock->gradients[i][n_coef + c]);
     }
     return status;
 }
@@ -216,7 +218,7 @@ static gd_status descend_sample(gd_journey *journey, int first) {
         gd_point *point = &journey->points[i];
         flock.members[i].number = journey->order[point->first];
         status = build(journey, point->model, point->weights, point->matrices);
-        if (!status) set_out(journey, &flock.members[i], point->model, point->weights, point->matrices, 1);
+        if (!status) set_out(journey, &flock, i, point->model, point->weights, point->matrices, 1);
     }
     flock.tol = fmax(journey->settings->tol, 0.05 * (double)journey->builder.p / (double)m);
     flock.most_steps = SAMPLE_STEPS, flock.rebuild = rebuild_point, flock.context = journey;
@@ -250,7 +252,7 @@ static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, c
     double *arena = NULL;
     gd_status status = gather(journey, many, n, &flock, &arena);
     for (int64_t i = 0; !status && i < n; i++)
-        set_out(journey, &flock.members[i], &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, matrices[i], 0);
+        set_out(journey, &flock, i, &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, matrices[i], 0);
     flock.tol = journey->settings->tol, flock.most_steps = most_steps, flock.stop_early = journey->stop_early;
     if (!status) status = gd_flock_descend(&flock, numbers);
     *left = 0;
@@ -259,5 +261,127 @@ static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, c
         if (flock.members[i].rests) rest[(*left)++] = numbers[i];
     }
     disband(&flock, arena);
+    return status;
+}
+
+/* The points' matrices over this many rows at the points' weights. descend: after their minimum over those rows has been found. */
+static gd_status sample_stage(gd_journey *journey, int64_t rows, int descend, int first, double **matrices) {
+    close_builder(journey);
+    gd_release(*matrices);
+    gd_status status = open_builder(journey, rows);
+    if (status) return status;
+    int64_t each = gd_metric_matrices(&journey->builder);
+    *matrices = gd_alloc(journey->n_points, 8 * each);
+    if (!*matrices) return GD_NO_MEMORY;
+    for (int64_t i = 0; i < journey->n_points; i++) journey->points[i].matrices = *matrices + i * each;
+    if (descend) status = descend_sample(journey, first);
+    return status;
+}
+
+/* From the first sample to the one that the metric is made from. */
+static gd_status set_out_points(gd_journey *journey, double **matrices) {
+    const gd_problem *problem = &journey->grid->problem;
+    int64_t n = problem->n, wide = problem->X.n_cols > GD_WIDEST_METRIC, m = wide ? 4096 : gd_metric_rows(problem, 1);
+    int64_t small = gd_max(FIRST_SAMPLE, 8 * (problem->X.n_cols + 1)), all = m ? m : n;
+    int descends = !journey->stop_early; /* else rows that validate would have their say */
+    int two = descends && small <= all / 4 && !wide;
+    gd_status status = two ? sample_stage(journey, small, 1, 1, matrices) : GD_OK;
+    if (!status) status = sample_stage(journey, m, descends, !two, matrices);
+    for (int64_t i = 0; !status && i < journey->n_points; i++) {
+        gd_point *point = &journey->points[i];
+        status = build(journey, point->model, point->weights, point->matrices);
+    }
+    return status;
+}
+
+/* Those that did not arrive go on in matrices of their own, made where they are from four times as many rows. */
+static gd_status refine(gd_journey *journey, gd_many *many, int64_t n, int64_t *numbers, int64_t done, double *weights, gd_fit *fits) {
+    const gd_settings *settings = journey->settings;
+    double *memory = NULL, **matrices = gd_alloc(n, sizeof *matrices);
+    gd_status status = matrices ? GD_OK : GD_NO_MEMORY;
+    for (int64_t steps = 2 * STAGE_STEPS; !status && n && done < settings->max_iter; done += steps, steps *= 2) {
+        int64_t rows = journey->builder.rows ? 4 * journey->builder.engine.problem.n : 0, left = 0;
+        if (rows) {
+            close_builder(journey);
+            if ((status = open_builder(journey, rows > journey->grid->problem.n / 2 ? 0 : rows))) break;
+        }
+        int64_t each = gd_metric_matrices(&journey->builder);
+        gd_release(memory);
+        memory = gd_alloc(n, 8 * each);
+        if (!memory) status = GD_NO_MEMORY;
+        for (int64_t i = 0; !status && i < n; i++) {
+            matrices[i] = memory + i * each;
+            status = build(journey, &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, matrices[i]);
+        }
+        steps = gd_min(steps, settings->max_iter - done);
+        if (!status) status = descend_models(journey, many, n, numbers, matrices, steps, weights, fits, numbers, &left);
+        n = left;
+    }
+    gd_release(memory);
+    gd_release(matrices);
+    return status;
+}
+
+/* The points of one batch, and then their models. */
+static gd_status descend_points(gd_journey *journey, gd_many *many, double *weights, gd_fit *fits) {
+    const gd_point *points = journey->points, *last = points + journey->n_points - 1;
+    int64_t n = last->first + last->count - points->first, i = 0, left = 0, size = journey->size;
+    const int64_t *numbers = journey->order + points->first;
+    double *at = gd_alloc(journey->n_points, 8 * size), *matrices = NULL, **each = gd_alloc(n, sizeof *each);
+    int64_t *rest = gd_alloc(n, sizeof *rest), most = gd_min(STAGE_STEPS, journey->settings->max_iter);
+    gd_status status = at && each && rest ? GD_OK : GD_NO_MEMORY;
+    for (int64_t p = 0; !status && p < journey->n_points; p++) journey->points[p].weights = at + p * size;
+    if (!status) status = set_out_points(journey, &matrices);
+    for (int64_t p = 0; !status && p < journey->n_points; p++)
+        for (int64_t l = 0; l < points[p].count; l++, i++) {
+            memcpy(weights + numbers[i] * size, points[p].weights, sizeof *weights * (size_t)size);
+            each[i] = points[p].matrices;
+        }
+    if (!status) status = descend_models(journey, many, n, numbers, each, most, weights, fits, rest, &left);
+    if (!status && left) status = refine(journey, many, left, rest, most, weights, fits);
+    close_builder(journey);
+    gd_release(matrices);
+    gd_release(at);
+    gd_release((void *)each);
+    gd_release(rest);
+    return status;
+}
+
+/* ---- the call ---------------------------------------------------------------------------------------------------- */
+
+/* How many of the points from `points` on fit the working memory; at least one. */
+static int64_t batch_of(const gd_journey *journey, const gd_point *points, int64_t n) {
+    const gd_problem *problem = &journey->grid->problem;
+    double p = (double)problem->X.n_cols + 1.0, k = (double)problem->n_outputs;
+    double matrix = p > GD_WIDEST_METRIC ? p : p * (p + GD_LANES_F), bytes = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        bytes += 8.0 * (2.0 * fmin(k * matrix, fmax(matrix, 8e6)) + (double)points[i].count * (double)(gd_walk_vectors(PAIRS) + 4) * k * p);
+        if (i && bytes > WORKING_BYTES) return i;
+    }
+    return n;
+}
+
+gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
+                          gd_fit *fits, double *n_passes) {
+    gd_journey journey = {.grid = grid, .settings = settings, .hooks = hooks, .stop_early = stop_early};
+    gd_many many = {0};
+    unsigned long fp = gd_fp_enter();
+    journey.size = grid->problem.n_outputs * (grid->problem.X.n_cols + 1);
+    memset(fits, 0, sizeof *fits * (size_t)grid->n_models);
+    gd_status status = gd_many_init(&many, grid, settings->n_threads, hooks);
+    for (int64_t i = 0; !status && i < grid->n_models; i++)
+        if (!gd_loss_is_smooth(grid->models[i].loss)) status = GD_BAD_ARGUMENT;
+    if (!status) status = find_points(&journey);
+    gd_point *points = journey.points;
+    for (int64_t from = 0, n = journey.n_points; !status && from < n; from += journey.n_points) {
+        journey.points = points + from;
+        journey.n_points = batch_of(&journey, journey.points, n - from);
+        status = descend_points(&journey, &many, weights, fits);
+    }
+    *n_passes = many.engine.rows_read / (double)grid->problem.n;
+    gd_release(points);
+    gd_release(journey.order);
+    gd_many_free(&many);
+    gd_fp_restore(fp);
     return status;
 }

@@ -11,6 +11,16 @@
 
 enum { PANEL = 64, MOST_PARTS = 8, WIDE_SUMS = 1 << 16 };
 
+/* How many rows the metric is made from: enough that its error, about sqrt(p / m), makes each pass count, few enough that
+ * building it costs less than a few passes; all rows (0) where that is not much more, or where only the rows near a kink bend. */
+int64_t gd_metric_rows(const gd_problem *problem, int smooth) {
+    int64_t n = problem->n, p = problem->X.n_cols + 1;
+    smooth = smooth && problem->loss != gd_loss_huber;
+    if (problem->loss == gd_loss_squared_error && p <= 128) return 0;
+    int64_t m = gd_max(gd_max(5 * p, 4096), gd_min(20000, 4 * n / p));
+    return !smooth || m >= n / 4 ? 0 : m;
+}
+
 /* One row in each of m equal stretches, at a place that depends on its number only: no period of the data can hide. */
 static int64_t *sample_rows(const gd_problem *problem, int64_t m) {
     int64_t *rows = gd_alloc(m, sizeof *rows);
@@ -175,6 +185,12 @@ static double moved(const gd_metric *metric) {
     return total > 0.0 ? change / total : INFINITY;
 }
 
+static double mean(int64_t n, const double *x) {
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++) sum += x[i];
+    return sum / (double)n;
+}
+
 /* Where no row bends (all beyond a kink) any curvature is better than none: the loss's largest. */
 static void bend_if_flat(gd_metric *metric, double weight_mean) {
     int64_t n = metric->n_factors * metric->engine.problem.n;
@@ -280,12 +296,15 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     gd_engine_set_weights(engine, weights);
     gd_parallel((n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, curvature_task, metric, engine->n_threads);
     if (engine->interrupted) return GD_INTERRUPTED;
+    for (int64_t f = 0; metric->row_weight && f < metric->n_factors; f++)
+        for (int64_t i = 0; i < n; i++) metric->h[f * n + i] *= metric->row_weight[i];
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
     gd_status status = GD_OK;
     if (engine->problem.weight.data)
         status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
     else weight_sum = (double)n;
+    if (metric->row_weight) weight_sum *= mean(n, metric->row_weight);
     bend_if_flat(metric, weight_sum > 0.0 ? weight_sum / (double)n : 1.0);
     for (int64_t f = 0; !status && f < metric->n_factors; f++) {
         double *H = metric->model + f * matrix;
@@ -305,6 +324,28 @@ int64_t gd_metric_bent_rows(const gd_metric *metric) {
     int64_t rows = 0;
     for (int64_t i = 0; i < metric->n_factors * metric->engine.problem.n; i++) rows += metric->h_built[i] > 0.0;
     return rows / metric->n_factors;
+}
+
+/* ---- for several models ---------------------------------------------------------------------------------------------- */
+
+void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_weight) {
+    gd_problem *problem = &metric->engine.problem;
+    problem->loss = model->loss, problem->loss_param = model->loss_param, problem->l2 = model->l2, problem->l1 = model->l1;
+    metric->row_weight = row_weight;
+    metric->built = 0;
+}
+
+int64_t gd_metric_matrices(const gd_metric *metric) {
+    return metric->n_factors * (metric->diagonal ? metric->p : metric->p * metric->p_pad) * (metric->keep_model ? 2 : 1);
+}
+
+gd_metric gd_metric_view(const gd_metric *metric, const gd_model *model, double *matrices) {
+    gd_metric view = *metric;
+    gd_metric_aim(&view, model, NULL);
+    view.model = matrices;
+    view.factor = metric->keep_model ? matrices + gd_metric_matrices(metric) / 2 : matrices;
+    view.arena = view.room = NULL, view.rows = NULL;
+    return view;
 }
 
 /* ---- using it ------------------------------------------------------------------------------------------------------ */

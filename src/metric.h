@@ -22,9 +22,15 @@ typedef struct gd_metric {
     double *h, *h_built;   /* (n_factors, m) curvature now, and when the metric was built */
     double *bias;          /* (k) without an intercept to fit: the given biases, which stay */
     double *least;         /* (p) smallest pivots */
+    const double *row_weight; /* (m) what s of a row is multiplied with, NULL: 1 */
     void *arena, *room;    /* room: scratch of the gram tasks */
     int built;
 } gd_metric;
+
+enum { GD_WIDEST_METRIC = 2048 /* columns: beyond, only the diagonal */ };
+
+/* How many rows a metric is best made from; 0: all of them. smooth: the loss has no kinks. */
+int64_t gd_metric_rows(const gd_problem *problem, int smooth);
 
 /* m rows at most; 0: all of them. */
 gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, int diagonal, int float_lanes, int n_threads,
@@ -33,6 +39,14 @@ void gd_metric_free(gd_metric *metric);
 
 /* Build at these weights (gd_run layout), unless the curvature has moved by less than `unless_moved` of itself since. */
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved);
+
+/* The next build is for this model; row_weight as above, (m) or NULL. */
+void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_weight);
+
+/* The same columns and coordinates with the penalty of this model and matrices of its own, which are not the metric's to build or free:
+ * gd_metric_matrices() doubles, laid out like those at metric->model. */
+gd_metric gd_metric_view(const gd_metric *metric, const gd_model *model, double *matrices);
+int64_t gd_metric_matrices(const gd_metric *metric);
 
 /* How many rows (over all outputs) had any curvature when the metric was built. */
 int64_t gd_metric_bent_rows(const gd_metric *metric);

@@ -14,7 +14,7 @@
 #include "updates.h"
 #include "walk.h"
 
-enum { MOST_SAMPLE_STEPS = 50, WIDEST = 2048, MOST_ROWS = 1 << 19 /* of a sample */ };
+enum { MOST_SAMPLE_STEPS = 50, MOST_ROWS = 1 << 19 /* of a sample */ };
 
 /* ---- evaluation ----------------------------------------------------------------------------------------------------- */
 
@@ -78,7 +78,7 @@ static gd_status minimise(gd_walk *work, gd_engine *engine, double tol, int64_t 
 
 /* ---- setting out ----------------------------------------------------------------------------------------------------- */
 
-/* From all-zero weights: the biases of the best constant model, which the gradient at 0 gives away (offsets aside). */
+/* From all-zero weights: the biases of the best constant model. */
 static gd_status start_biases(gd_walk *work) {
     gd_engine *engine = &work->metric->engine;
     const gd_problem *problem = &engine->problem;
@@ -87,31 +87,9 @@ static gd_status start_biases(gd_walk *work) {
     if (!problem->fit_intercept || gd_norm(size, weights) != 0.0) return GD_OK;
     gd_status status = gd_engine_evaluate(engine, weights, &error, work->full_gradient);
     if (!status && isfinite(error)) work->first_error = fabs(error); /* the scale of E, which the biases may all but remove */
-    for (int64_t c = 0; !status && c < problem->n_outputs; c++) {
-        double g = work->full_gradient[n_coef + c], *b = &weights[n_coef + c], share;
-        if (!isfinite(g)) continue;
-        switch (problem->loss) {
-        case gd_loss_squared_error: *b = -g; break;
-        case gd_loss_poisson:
-        case gd_loss_gamma: *b = log(fmax(1.0 - g, 1e-10)); break;
-        case gd_loss_log_loss:
-            share = fmin(fmax((problem->softmax ? 1.0 / (double)problem->n_outputs : 0.5) - g, 1e-9), 1.0 - 1e-9);
-            *b = problem->softmax ? log(share) : log(share / (1.0 - share));
-            break;
-        default: break;
-        }
-    }
+    for (int64_t c = 0; !status && c < problem->n_outputs; c++)
+        weights[n_coef + c] = gd_walk_best_bias(problem, work->full_gradient[n_coef + c]);
     return status;
-}
-
-/* How many rows the metric is made from: enough that its error, about sqrt(p / m), makes each pass count, few enough that
- * building it costs less than a few passes; all rows (0) where that is not much more, or where only the rows near a kink bend. */
-static int64_t metric_rows(const gd_problem *problem, int smooth) {
-    int64_t n = problem->n, p = problem->X.n_cols + 1;
-    smooth = smooth && problem->loss != gd_loss_huber;
-    if (problem->loss == gd_loss_squared_error && p <= 128) return 0;
-    int64_t m = gd_max(gd_max(5 * p, 4096), gd_min(20000, 4 * n / p));
-    return !smooth || m >= n / 4 ? 0 : m;
 }
 
 static gd_status allocate(gd_walk *work, double **arena) {
@@ -219,12 +197,12 @@ static gd_status descend_smooth(gd_walk *work) {
 
 gd_status gd_newton(gd_run *run) {
     const gd_problem *problem = &run->engine.problem;
-    int smooth = gd_loss_is_smooth(problem->loss), wide = problem->X.n_cols > WIDEST;
+    int smooth = gd_loss_is_smooth(problem->loss), wide = problem->X.n_cols > GD_WIDEST_METRIC;
     int exact = problem->loss == gd_loss_squared_error;
     gd_metric metric;
     gd_walk work = {.run = run, .metric = &metric, .watch = &metric.engine};
     double *arena = NULL;
-    int64_t rows = wide ? 4096 : metric_rows(problem, smooth);
+    int64_t rows = wide ? 4096 : gd_metric_rows(problem, smooth);
     int float_lanes = exact && rows == 0 && !run->engine.pass.doubles && problem->n > 20000;
     gd_status status = gd_metric_init(&metric, problem, rows, wide, float_lanes, run->settings->n_threads, run->engine.hooks);
     work.rescale = wide || (problem->softmax && metric.n_factors == 1);

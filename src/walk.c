@@ -131,6 +131,22 @@ static void find_step(gd_walk *walk) {
     else quasi_newton_step(walk);
 }
 
+/* ---- setting out -------------------------------------------------------------------------------------------------- */
+
+double gd_walk_best_bias(const gd_problem *problem, double slope) {
+    double share = (problem->softmax ? 1.0 / (double)problem->n_outputs : 0.5) - slope;
+    if (!isfinite(slope)) return 0.0;
+    switch (problem->loss) {
+    case gd_loss_squared_error: return -slope;
+    case gd_loss_poisson:
+    case gd_loss_gamma: return log(fmax(1.0 - slope, 1e-10));
+    case gd_loss_log_loss:
+        share = fmin(fmax(share, 1e-9), 1.0 - 1e-9);
+        return problem->softmax ? log(share) : log(share / (1.0 - share));
+    default: return 0.0;
+    }
+}
+
 /* ---- the machine ---------------------------------------------------------------------------------------------------- */
 
 /* What is still to be gained if the gains of the last few steps go on shrinking as they did (Aitken), from the errors of the last

@@ -58,6 +58,9 @@ int64_t gd_walk_vectors(int most);
 /* Cut them from memory. Returns the end. */
 double *gd_walk_place(gd_walk *walk, int64_t size, int most, double *memory);
 
+/* The bias of the best constant model, which the slope of E at all-zero weights gives away (offsets aside). */
+double gd_walk_best_bias(const gd_problem *problem, double slope);
+
 /* A new descent from v, by passes of this problem. exact: the metric is made from its very rows. */
 void gd_walk_begin(gd_walk *walk, const gd_problem *problem, int narrow, int exact);
 
