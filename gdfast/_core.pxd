@@ -1,6 +1,6 @@
 # The C API of src/gdfast.h, which documents it, for extensions: `from gdfast._core cimport gd_descend` calls the engine
 # that gdfast has loaded, without linking anything. Plain C types only; nothing here needs the GIL but import_gdfast.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 
 
 cdef extern from "gdfast.h" nogil:
@@ -91,6 +91,24 @@ cdef extern from "gdfast.h" nogil:
         double error, validation_error, gradient_norm, eta
         const double *weights
 
+    ctypedef struct gd_model:
+        int32_t loss
+        double loss_param, l2, l1
+        int64_t split
+        const double *class_weight
+
+    ctypedef struct gd_grid:
+        gd_problem problem
+        const gd_model *models
+        int64_t n_models
+        const int8_t *roles
+        int64_t n_splits
+
+    ctypedef struct gd_fit:
+        double error, validation, suboptimality
+        int64_t n_iter
+        int32_t reason
+
     ctypedef int (*gd_epoch_hook)(void *, const gd_epoch *) noexcept nogil
 
     ctypedef enum gd_loss:
@@ -113,6 +131,11 @@ cdef void gd_report_free(gd_report *report) noexcept nogil
 cdef gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
                           const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state,
                           gd_report *report) noexcept nogil
+cdef gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept,
+                                          int n_threads, const gd_hooks *hooks, double *error, double *validation,
+                                          double *grad_coef, double *grad_intercept) noexcept nogil
+cdef gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks,
+                               double *weights, gd_fit *fits, double *n_passes) noexcept nogil
 cdef const char *gd_loss_name(int loss) noexcept nogil
 cdef int gd_loss_is_margin(int loss) noexcept nogil
 cdef int gd_loss_is_smooth(int loss) noexcept nogil

@@ -3,6 +3,8 @@
 
 Arguments are checked by the callers (functional.py, the estimators); here only what memory safety needs.
 """
+from libc.stdint cimport int8_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
@@ -380,6 +382,9 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
             gd_report_free(&report)
     finally:
         gd_state_free(&state)
+
+
+include "_grid.pxi"
 
 
 def pointwise(str loss, z, y, *, double param=0.0, double smoothing=0.0, isa=None):

@@ -13,6 +13,11 @@ cdef extern from "gdfast.h" nogil:
     void _report_free "gd_report_free"(gd_report *)
     gd_status _descend "gd_descend"(const gd_problem *, const gd_problem *, const gd_settings *, const gd_hooks *,
                                     gd_epoch_hook, gd_state *, gd_report *)
+    gd_status _grid_error_and_gradient "gd_grid_error_and_gradient"(const gd_grid *, const double *, const double *, int,
+                                                                    const gd_hooks *, double *, double *, double *,
+                                                                    double *)
+    gd_status _descend_grid_ "gd_descend_grid"(const gd_grid *, const gd_settings *, int, const gd_hooks *, double *,
+                                               gd_fit *, double *)
     const char *_loss_name "gd_loss_name"(int)
     int _loss_is_margin "gd_loss_is_margin"(int)
     int _loss_is_smooth "gd_loss_is_smooth"(int)
@@ -53,6 +58,16 @@ cdef gd_status gd_descend(const gd_problem *problem, const gd_problem *validatio
                           const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state,
                           gd_report *report) noexcept nogil:
     return _descend(problem, validation, settings, hooks, on_epoch, state, report)
+
+cdef gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept,
+                                          int n_threads, const gd_hooks *hooks, double *error, double *validation,
+                                          double *grad_coef, double *grad_intercept) noexcept nogil:
+    return _grid_error_and_gradient(grid, coef, intercept, n_threads, hooks, error, validation, grad_coef,
+                                    grad_intercept)
+
+cdef gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks,
+                               double *weights, gd_fit *fits, double *n_passes) noexcept nogil:
+    return _descend_grid_(grid, settings, stop_early, hooks, weights, fits, n_passes)
 
 cdef const char *gd_loss_name(int loss) noexcept nogil:
     return _loss_name(loss)
