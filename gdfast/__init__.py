@@ -17,26 +17,32 @@ if TYPE_CHECKING:
     from gdfast import config as config
     from gdfast import reference
     from gdfast import regressor as regressor
+    from gdfast import search as search
     from gdfast.classifier import GDClassifier
     from gdfast.config import get_include, show_config
     from gdfast.regressor import GDRegressor
+    from gdfast.search import GDClassifierCV, GDRegressorCV
 
 __version__ = "0.1.0"
 
 # Public names that pull in scikit-learn or more: loaded on first use, as SPEC 1 has it.
 _LAZY = {
     "GDClassifier": "gdfast.classifier",
+    "GDClassifierCV": "gdfast.search",
     "GDRegressor": "gdfast.regressor",
+    "GDRegressorCV": "gdfast.search",
     "get_include": "gdfast.config",
     "show_config": "gdfast.config",
 }
-_LAZY_MODULES = ("classifier", "cli", "config", "reference", "regressor")
+_LAZY_MODULES = ("classifier", "cli", "config", "reference", "regressor", "search")
 
 __all__ = [
     "DescentResult",
     "DivergenceError",
     "GDClassifier",
+    "GDClassifierCV",
     "GDRegressor",
+    "GDRegressorCV",
     "ModelFileError",
     "ModelVersionWarning",
     "error_and_gradient",

@@ -34,13 +34,13 @@ from gdfast._checks import (
 )
 from gdfast._model import to_float32
 from gdfast._progress import progress
-from gdfast._sklearn import CallbackSupportMixin, _fit_context
+from gdfast._sklearn import _fit_context
 from gdfast._sparse_coef import SparseCoef, dense
 from gdfast._tables import refuse_lazy, refuse_missing, with_names
 from gdfast._targets import read_weights
 from gdfast._types import Array, Doubles, LearningRate, Matrix, Numbers, Penalty, ReadRows, Scores, Solver
 from gdfast.functional import DescentResult, gradient_descent, scores, scores_in_blocks
-from gdfast.portable import Portable
+from gdfast.portable import Checked
 from gdfast.rows.arrays import refuse_masked
 
 _NO_TARGET = "no_validation"  # scikit-learn's own word for "there is no y to check"
@@ -57,7 +57,7 @@ class Rows(NamedTuple):
     offset: Any
 
 
-class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator):
+class DescentEstimator(SparseCoef, Checked, BaseEstimator):
     """Base of the estimators: everything that does not depend on what the target is."""
 
     coef_: Scores
@@ -123,6 +123,14 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
     def _encode_target(self, y: Array, name: str) -> Array:
         """Turn a further target (`y_val`) into what `_learn_target` made of the first one."""
         raise NotImplementedError
+
+    def _codes(self, y: Array) -> Array:
+        """Class codes of a target that `_learn_target` made; numbers as they are."""
+        return y
+
+    def _for_engine(self, codes: Array) -> Array:
+        """The way back: class codes, or numbers, as the engine takes them."""
+        return codes
 
     def _weigh(self, y: Array, sample_weight: Array | None, *, learn: bool) -> Array | None:
         """Fold weights that come from the target into the sample weights."""
@@ -319,24 +327,26 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
 
     def _fitted_attributes(self, result: DescentResult, train: Rows) -> dict[str, Any]:
         curve = result.validation_curve
-        published = self._published(result.coef, result.intercept)
-        if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
-            # The engine has rounded the weights to float at each pass over such X: nothing is lost for its like.
-            for name in ("coef_", "intercept_"):
-                published[name] = to_float32(published[name])
-        fitted = {
-            "n_features_in_": self.n_features_in_,
+        return {
             "n_iter_": result.n_iter,
             "t_": 1.0 + result.t,
             "loss_": result.error,
             "loss_curve_": result.loss_curve,
             "validation_curve_": curve,
             "best_validation_loss_": None if curve is None else float(np.min(curve)),
-            **published,
+            **self._model_attributes(result.coef, result.intercept, train),
         }
+
+    def _model_attributes(self, coef: Doubles, intercept: Doubles | float, train: Rows) -> dict[str, Any]:
+        """What predictions need."""
+        published = {"n_features_in_": self.n_features_in_, **self._published(coef, intercept)}
+        if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
+            # The engine has rounded the weights to float at each pass over such X: nothing is lost for its like.
+            for name in ("coef_", "intercept_"):
+                published[name] = to_float32(published[name])
         if "feature_names_in_" in vars(self):
-            fitted["feature_names_in_"] = self.feature_names_in_
-        return fitted
+            published["feature_names_in_"] = self.feature_names_in_
+        return published
 
     # ------------------------------------------------------------------------------------------------- checks
 
@@ -412,10 +422,13 @@ class DescentEstimator(CallbackSupportMixin, SparseCoef, Portable, BaseEstimator
             name_bad_column(error, X)
             raise
 
-    def _hold_out(self, train: Rows) -> tuple[Numbers, Numbers]:
-        """Split off `validation_fraction` of the rows, as row numbers: `X` stays in one piece."""
-        check_split(len(train.y), self.validation_fraction)
-        rows, rows_val = (np.sort(part) for part in self._split(train.y))
+    def _hold_out(self, train: Rows, among: Numbers | None = None) -> tuple[Numbers, Numbers]:
+        """Split off `validation_fraction` of the rows (listed in `among`), as row numbers: `X` stays in one piece."""
+        y = train.y if among is None else train.y[among]
+        check_split(len(y), self.validation_fraction)
+        rows, rows_val = (np.sort(part) for part in self._split(y))
+        if among is not None:
+            rows, rows_val = among[rows], among[rows_val]
         if train.sample_weight is not None:
             for part, chosen in (("training", rows), ("validation", rows_val)):
                 if not train.sample_weight[chosen].any():

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from gdfast._estimator import DescentEstimator
 from gdfast._labels import class_weights, codes_of, encode_labels
-from gdfast._sklearn import available_if
+from gdfast._sklearn import CallbackSupportMixin, available_if
 from gdfast._types import (
     Array,
     Bounds,
@@ -27,221 +27,24 @@ from gdfast._types import (
     Scores,
     Solver,
 )
+from gdfast.portable import Portable
 from gdfast.streaming import ClassStream
 
 _LOSSES = get_args(ClassificationLoss)
 _LOSSES_WITH_PROBABILITIES = ("log_loss", "modified_huber")
 
 
-def _has_probabilities(model: GDClassifier) -> bool:
+def _has_probabilities(model: ClassModel) -> bool:
     if model.loss not in _LOSSES_WITH_PROBABILITIES:
         raise AttributeError(f"probability estimates are not available for loss={model.loss!r}")
     return True
 
 
-class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
-    """Linear classification by gradient descent: logistic, softmax, and the margin losses.
-
-    Minimises, over the weights w and the bias b,
-
-        sum_i s_i * loss(y_i, x_i.w + b + offset_i) / sum_i s_i
-            + alpha * ((1 - l1_ratio) / 2 * ||w||^2 + l1_ratio * ||w||_1)
-
-    with s the sample weights times the class weights. The bias is not penalised. The default solver needs no
-    scaled features and no learning rate. With more than two classes, ``loss="log_loss"`` is softmax
-    regression; the margin losses train one neuron per class against the rest.
-
-    Parameters
-    ----------
-    loss : {"log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron"}, default="log_loss"
-        Error of one answer z. With y = -1 or 1 and m = y z: ``log(1 + exp(-m))`` (softmax cross-entropy for
-        more than two classes); ``max(0, 1 - m)``; its square; the square from m = -1 on and ``-4 m`` below;
-        ``max(0, -m)``.
-    penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
-        What ``alpha`` weighs. L1 makes exact zeros.
-    alpha : float, default=1e-4
-        Strength of the penalty. ``LogisticRegression(C=C)`` has the same optimum at
-        ``alpha = 1 / (C * n_samples)``.
-    l1_ratio : float in [0, 1] or None, default=0.15
-        Share of L1 in the elastic net; used by ``penalty="elasticnet"`` only.
-    fit_intercept : bool, default=True
-        Whether there is a bias.
-    solver : {"auto", "gd", "sgd", "adagrad", "rmsprop", "adam"}, default="auto"
-        "auto" takes the fastest road to the optimum, and is "sgd" for ``loss="perceptron"``, whose optimum is
-        of no use: all weights 0. "gd" is full-batch gradient descent; the others are the textbook rules on
-        mini-batches.
-    max_iter : int, default=1000
-        Most epochs (passes over the training rows).
-    tol : float or None, default=1e-6
-        For "auto" and "gd", the relative distance of the objective from its optimum aimed at. For mini-batch
-        rules, the relative improvement that must happen once in ``n_iter_no_change`` epochs. None runs
-        ``max_iter`` epochs.
-    shuffle : bool, default=True
-        Whether mini-batches are drawn in a new order each epoch.
-    verbose : int, default=0
-        1 shows a bar with the epochs, the errors and the time left, on standard error or in a notebook (package
-        tqdm, extra ``progress``); where standard error is no terminal, ``fit`` prints one line when it has ended
-        instead. 2 or more, or 1 without tqdm, prints one line per epoch.
-    epsilon : float, default=0.1
-        Not used by the losses of a classifier; kept for grids that are shared with ``GDRegressor``.
-    random_state : int, RandomState instance or None, default=None
-        Seed of shuffling and of the held-out rows.
-    learning_rate : {"auto", "constant", "invscaling", "optimal", "adaptive"}, default="auto"
-        "auto" takes the rate from the curvature of the objective and never diverges on a convex smooth loss.
-        With t the number of the update: ``eta0``; ``eta0 / t**power_t``; ``1 / (alpha * (t0 + t - 1))``;
-        ``eta0``, divided by 5 whenever ``n_iter_no_change`` epochs brought no improvement.
-    eta0 : float, default=0.01
-        Learning rate of the schedules other than "auto" and "optimal".
-    power_t : float, default=0.25
-        Exponent of "invscaling".
-    early_stopping : bool, default=False
-        Holds out ``validation_fraction`` of the rows of each class, stops when the error on them no longer
-        falls, and keeps the best weights. ``X_val`` given to ``fit`` does the same with rows of your own.
-    validation_fraction : float in (0, 1), default=0.1
-        Share of rows that ``early_stopping`` holds out.
-    n_iter_no_change : int, default=5
-        Epochs without improvement after which training stops.
-    class_weight : dict, "balanced" or None, default=None
-        Weight per class label, times the sample weights; 1 for a label that the dict lacks. "balanced" gives
-        every class the same total weight.
-    warm_start : bool, default=False
-        Whether ``fit`` starts from the weights of the previous ``fit`` or ``partial_fit``. Counts, moments and
-        averages begin anew; ``partial_fit`` goes on with them.
-    average : bool or int, default=False
-        Whether the weights are averaged over all updates, or over those from this number on.
-    positive : bool, default=False
-        Whether weights must not be negative.
-    bounds : tuple (low, high) or None, default=None
-        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of ``coef_``,
-        None or infinite where there is no limit. Steps are projected.
-    batch_size : int or None, default=None
-        Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
-    momentum : float in [0, 1), default=0.0
-        Momentum of "gd" and "sgd".
-    nesterovs_momentum : bool, default=False
-        Whether the momentum is Nesterov's.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        Decay of the two running means of "adam".
-    n_threads : int or None, default=None
-        Most threads; None chooses by the size of the work. The result does not depend on it.
-    callback : callable or None, default=None
-        Called once per epoch with a state that has ``epoch``, ``error``, ``validation_error``,
-        ``gradient_norm``, ``eta``, ``coef``, ``intercept`` and ``t``. Returning True ends training.
-
-    Attributes
-    ----------
-    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Weights, for the features as given; one row for two classes. float32 for ``X`` of float32, else float64,
-        as is all that training computes in between. A sparse matrix after ``sparsify``.
-    intercept_ : ndarray of shape (1,) or (n_classes,)
-        Bias, of the type of ``coef_``.
-    classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
-    n_iter_ : int
-        Epochs run; solver "auto" takes independent classes one after the other, max_iter at most for each, and this is
-        their sum.
-    t_ : float
-        Updates done, plus one; ``partial_fit`` counts on.
-    loss_ : float
-        The objective at the returned weights.
-    loss_curve_ : ndarray of shape (n_iter_,)
-        The objective per epoch.
-    validation_curve_ : ndarray of shape (n_iter_,) or None
-        Error on the validation rows per epoch; None without such rows.
-    best_validation_loss_ : float or None
-        The least of them, that of the returned weights.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, if ``X`` had names that are all strings.
-
-    See Also
-    --------
-    GDRegressor : The same for numbers.
-    gdfast.gradient_descent : The rule itself, without an estimator around it.
-
-    Examples
-    --------
-    >>> from gdfast import GDClassifier
-    >>> from sklearn.datasets import load_iris
-    >>> X, y = load_iris(return_X_y=True)
-    >>> model = GDClassifier().fit(X, y)
-    >>> model.predict(X[[0, 50, 100]])
-    array([0, 1, 2])
-    """
+class ClassModel(ClassifierMixin, DescentEstimator):
+    """What answers with labels, however its weights were found."""
 
     classes_: Array
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **DescentEstimator._parameter_constraints,
-        "loss": [StrOptions(set(_LOSSES))],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-    }
-
-    def __init__(
-        self,
-        *,
-        loss: ClassificationLoss = "log_loss",
-        penalty: Penalty | None = "l2",
-        alpha: float = 1e-4,
-        l1_ratio: float | None = 0.15,
-        fit_intercept: bool = True,
-        solver: Solver = "auto",
-        max_iter: int = 1000,
-        tol: float | None = 1e-6,
-        shuffle: bool = True,
-        verbose: int = 0,
-        epsilon: float = 0.1,
-        random_state: int | np.random.RandomState | None = None,
-        learning_rate: LearningRate = "auto",
-        eta0: float = 0.01,
-        power_t: float = 0.25,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
-        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
-        warm_start: bool = False,
-        average: bool | int = False,
-        positive: bool = False,
-        bounds: Bounds | None = None,
-        batch_size: int | None = None,
-        momentum: float = 0.0,
-        nesterovs_momentum: bool = False,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        n_threads: int | None = None,
-        callback: Callback | None = None,
-    ) -> None:
-        self.loss = loss
-        self.penalty = penalty
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.solver = solver
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.verbose = verbose
-        self.epsilon = epsilon
-        self.random_state = random_state
-        self.learning_rate = learning_rate
-        self.eta0 = eta0
-        self.power_t = power_t
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.average = average
-        self.positive = positive
-        self.bounds = bounds
-        self.batch_size = batch_size
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.n_threads = n_threads
-        self.callback = callback
+    loss: ClassificationLoss
 
     # ------------------------------------------------------------------------------------------------ predict
 
@@ -390,6 +193,9 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     def _encode_target(self, y: Array, name: str) -> Array:
         return self._for_engine(codes_of(y, self.classes_, name))
 
+    def _codes(self, y: Array) -> Array:
+        return (y > 0).view(np.uint8) if len(self.classes_) == 2 else y
+
     def _for_engine(self, codes: Array) -> Array:
         """Codes as they are, or -1 and 1 for a margin loss of two classes."""
         if len(self.classes_) == 2 and self.loss != "log_loss":
@@ -399,7 +205,7 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
     def _weigh(self, y: Array, sample_weight: Array | None, *, learn: bool) -> Array | None:
         if self.class_weight is None:
             return sample_weight
-        codes = (y > 0).view(np.uint8) if len(self.classes_) == 2 else y
+        codes = self._codes(y)
         if learn:
             self._weight_of_class = class_weights(self.class_weight, self.classes_, codes, sample_weight)
         weight: Array = self._weight_of_class[codes]
@@ -427,6 +233,209 @@ class GDClassifier(ClassifierMixin, ClassStream, DescentEstimator):
             "intercept_": intercept,
             "classes_": self.classes_,
         }
+
+
+class GDClassifier(CallbackSupportMixin, ClassStream, Portable, ClassModel):
+    """Linear classification by gradient descent: logistic, softmax, and the margin losses.
+
+    Minimises, over the weights w and the bias b,
+
+        sum_i s_i * loss(y_i, x_i.w + b + offset_i) / sum_i s_i
+            + alpha * ((1 - l1_ratio) / 2 * ||w||^2 + l1_ratio * ||w||_1)
+
+    with s the sample weights times the class weights. The bias is not penalised. The default solver needs no
+    scaled features and no learning rate. With more than two classes, ``loss="log_loss"`` is softmax
+    regression; the margin losses train one neuron per class against the rest.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron"}, default="log_loss"
+        Error of one answer z. With y = -1 or 1 and m = y z: ``log(1 + exp(-m))`` (softmax cross-entropy for
+        more than two classes); ``max(0, 1 - m)``; its square; the square from m = -1 on and ``-4 m`` below;
+        ``max(0, -m)``.
+    penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
+        What ``alpha`` weighs. L1 makes exact zeros.
+    alpha : float, default=1e-4
+        Strength of the penalty. ``LogisticRegression(C=C)`` has the same optimum at
+        ``alpha = 1 / (C * n_samples)``.
+    l1_ratio : float in [0, 1] or None, default=0.15
+        Share of L1 in the elastic net; used by ``penalty="elasticnet"`` only.
+    fit_intercept : bool, default=True
+        Whether there is a bias.
+    solver : {"auto", "gd", "sgd", "adagrad", "rmsprop", "adam"}, default="auto"
+        "auto" takes the fastest road to the optimum, and is "sgd" for ``loss="perceptron"``, whose optimum is
+        of no use: all weights 0. "gd" is full-batch gradient descent; the others are the textbook rules on
+        mini-batches.
+    max_iter : int, default=1000
+        Most epochs (passes over the training rows).
+    tol : float or None, default=1e-6
+        For "auto" and "gd", the relative distance of the objective from its optimum aimed at. For mini-batch
+        rules, the relative improvement that must happen once in ``n_iter_no_change`` epochs. None runs
+        ``max_iter`` epochs.
+    shuffle : bool, default=True
+        Whether mini-batches are drawn in a new order each epoch.
+    verbose : int, default=0
+        1 shows a bar with the epochs, the errors and the time left, on standard error or in a notebook (package
+        tqdm, extra ``progress``); where standard error is no terminal, ``fit`` prints one line when it has ended
+        instead. 2 or more, or 1 without tqdm, prints one line per epoch.
+    epsilon : float, default=0.1
+        Not used by the losses of a classifier; kept for grids that are shared with ``GDRegressor``.
+    random_state : int, RandomState instance or None, default=None
+        Seed of shuffling and of the held-out rows.
+    learning_rate : {"auto", "constant", "invscaling", "optimal", "adaptive"}, default="auto"
+        "auto" takes the rate from the curvature of the objective and never diverges on a convex smooth loss.
+        With t the number of the update: ``eta0``; ``eta0 / t**power_t``; ``1 / (alpha * (t0 + t - 1))``;
+        ``eta0``, divided by 5 whenever ``n_iter_no_change`` epochs brought no improvement.
+    eta0 : float, default=0.01
+        Learning rate of the schedules other than "auto" and "optimal".
+    power_t : float, default=0.25
+        Exponent of "invscaling".
+    early_stopping : bool, default=False
+        Holds out ``validation_fraction`` of the rows of each class, stops when the error on them no longer
+        falls, and keeps the best weights. ``X_val`` given to ``fit`` does the same with rows of your own.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of rows that ``early_stopping`` holds out.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which training stops.
+    class_weight : dict, "balanced" or None, default=None
+        Weight per class label, times the sample weights; 1 for a label that the dict lacks. "balanced" gives
+        every class the same total weight.
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the weights of the previous ``fit`` or ``partial_fit``. Counts, moments and
+        averages begin anew; ``partial_fit`` goes on with them.
+    average : bool or int, default=False
+        Whether the weights are averaged over all updates, or over those from this number on.
+    positive : bool, default=False
+        Whether weights must not be negative.
+    bounds : tuple (low, high) or None, default=None
+        What every weight must lie between, biases excepted: numbers or arrays that broadcast to the shape of ``coef_``,
+        None or infinite where there is no limit. Steps are projected.
+    batch_size : int or None, default=None
+        Rows per update; None takes all rows for "auto" and "gd", 32 for the mini-batch rules.
+    momentum : float in [0, 1), default=0.0
+        Momentum of "gd" and "sgd".
+    nesterovs_momentum : bool, default=False
+        Whether the momentum is Nesterov's.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay of the two running means of "adam".
+    n_threads : int or None, default=None
+        Most threads; None chooses by the size of the work. The result does not depend on it.
+    callback : callable or None, default=None
+        Called once per epoch with a state that has ``epoch``, ``error``, ``validation_error``,
+        ``gradient_norm``, ``eta``, ``coef``, ``intercept`` and ``t``. Returning True ends training.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Weights, for the features as given; one row for two classes. float32 for ``X`` of float32, else float64,
+        as is all that training computes in between. A sparse matrix after ``sparsify``.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Bias, of the type of ``coef_``.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    n_iter_ : int
+        Epochs run; solver "auto" takes independent classes one after the other, max_iter at most for each, and this is
+        their sum.
+    t_ : float
+        Updates done, plus one; ``partial_fit`` counts on.
+    loss_ : float
+        The objective at the returned weights.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The objective per epoch.
+    validation_curve_ : ndarray of shape (n_iter_,) or None
+        Error on the validation rows per epoch; None without such rows.
+    best_validation_loss_ : float or None
+        The least of them, that of the returned weights.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if ``X`` had names that are all strings.
+
+    See Also
+    --------
+    GDRegressor : The same for numbers.
+    gdfast.gradient_descent : The rule itself, without an estimator around it.
+
+    Examples
+    --------
+    >>> from gdfast import GDClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = GDClassifier().fit(X, y)
+    >>> model.predict(X[[0, 50, 100]])
+    array([0, 1, 2])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **DescentEstimator._parameter_constraints,
+        "loss": [StrOptions(set(_LOSSES))],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        loss: ClassificationLoss = "log_loss",
+        penalty: Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        solver: Solver = "auto",
+        max_iter: int = 1000,
+        tol: float | None = 1e-6,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: LearningRate = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        positive: bool = False,
+        bounds: Bounds | None = None,
+        batch_size: int | None = None,
+        momentum: float = 0.0,
+        nesterovs_momentum: bool = False,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        n_threads: int | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.average = average
+        self.positive = positive
+        self.bounds = bounds
+        self.batch_size = batch_size
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.n_threads = n_threads
+        self.callback = callback
 
 
 def _bounded(z: Scores) -> Scores:

@@ -193,7 +193,7 @@ def scores(
     X = as_rows(X)
     weights, biases, single = read_model(coef, intercept, X.shape[1])
     n, k = X.shape[0], weights.shape[0]
-    out = np.empty(n if single else (n, k), dtype=_type_of_scores(X))
+    out = np.empty(n if single else (n, k), dtype=type_of_scores(X))
     _write_scores(X, weights, biases, read_offset(offset, n, k), out, threads(n_threads))
     _check_scores(out, X)
     return out
@@ -230,7 +230,7 @@ def scores_in_blocks(
     """
     X = as_rows(X)
     weights, biases, single = read_model(coef, intercept, X.shape[1])
-    n, k, dtype, n_threads = X.shape[0], weights.shape[0], _type_of_scores(X), threads(n_threads)
+    n, k, dtype, n_threads = X.shape[0], weights.shape[0], type_of_scores(X), threads(n_threads)
     size = min(n, max(1, _BLOCK_BYTES // (k * dtype.itemsize)))
     out = np.empty(size if single else (size, k), dtype=dtype)
     for start in range(0, n, size):
@@ -241,7 +241,7 @@ def scores_in_blocks(
         yield rows, part
 
 
-def _type_of_scores(X: ReadRows) -> np.dtype[Any]:
+def type_of_scores(X: ReadRows) -> np.dtype[Any]:
     narrow = (X.dtype.kind == "f" and X.dtype.itemsize <= 4) or X.dtype.itemsize <= 2
     return np.dtype(np.float32 if narrow else np.float64)
 

@@ -30,7 +30,7 @@ from gdfast._messages import short, warn
 from gdfast._types import Array
 from gdfast.exceptions import ModelFileError, ModelVersionWarning
 
-__all__ = ["FORMAT", "VERSION", "Portable", "estimator_document", "read_estimator"]
+__all__ = ["FORMAT", "VERSION", "Checked", "Portable", "estimator_document", "read_estimator"]
 
 FORMAT = "gdfast-estimator"
 VERSION = 1
@@ -43,8 +43,39 @@ _STATE_ARRAYS = ("weights", "velocity", "square", "mean")
 _Self = TypeVar("_Self", bound="Portable")
 
 
+class Checked:
+    """Pickles that are checked on arrival; what else they do is scikit-learn's."""
+
+    if TYPE_CHECKING:
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+    def __getstate__(self) -> dict[str, Any]:
+        import gdfast
+
+        return {**super().__getstate__(), "_gdfast_version": gdfast.__version__}  # type: ignore[misc]
+
+    def __setstate__(self, state: Any) -> None:
+        import gdfast
+
+        if not isinstance(state, dict):
+            raise ValueError(f"state of {type(self).__name__} must be a dict, got {short(state)}")
+        state = dict(state)
+        version = state.pop("_gdfast_version", "an unknown version")
+        name = type(self).__name__
+        if version != gdfast.__version__:
+            warn(
+                f"{name} was pickled by gdfast {version}, this is gdfast {gdfast.__version__}: it may not work, or not"
+                " as it did. Models that shall last belong into to_dict() or a model file.",
+                ModelVersionWarning,
+            )
+            state = {**type(self)().get_params(deep=False), **state}  # for parameters that it did not have yet
+        _check_state(type(self), state)
+        super().__setstate__(state)  # type: ignore[misc]
+
+
 class Portable:
-    """The methods by which an estimator leaves and arrives; what they call besides is scikit-learn's."""
+    """The methods by which an estimator leaves as a document and arrives."""
 
     if TYPE_CHECKING:
 
@@ -119,29 +150,6 @@ class Portable:
             raise ModelFileError(f"{cls.__name__} document: {error}") from None
         except RecursionError:
             raise ModelFileError(f"{cls.__name__} document: is nested too deeply") from None
-
-    def __getstate__(self) -> dict[str, Any]:
-        import gdfast
-
-        return {**super().__getstate__(), "_gdfast_version": gdfast.__version__}  # type: ignore[misc]
-
-    def __setstate__(self, state: Any) -> None:
-        import gdfast
-
-        if not isinstance(state, dict):
-            raise ValueError(f"state of {type(self).__name__} must be a dict, got {short(state)}")
-        state = dict(state)
-        version = state.pop("_gdfast_version", "an unknown version")
-        name = type(self).__name__
-        if version != gdfast.__version__:
-            warn(
-                f"{name} was pickled by gdfast {version}, this is gdfast {gdfast.__version__}: it may not work, or not"
-                " as it did. Models that shall last belong into to_dict() or a model file.",
-                ModelVersionWarning,
-            )
-            state = {**type(self)().get_params(deep=False), **state}  # for parameters that it did not have yet
-        _check_state(type(self), state)
-        super().__setstate__(state)  # type: ignore[misc]
 
 
 # ------------------------------------------------------------------------------------------------ writing

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from gdfast._checks import FRACTION
 from gdfast._estimator import DescentEstimator
+from gdfast._sklearn import CallbackSupportMixin
 from gdfast._types import (
     Array,
     Bounds,
@@ -25,13 +26,86 @@ from gdfast._types import (
     Scores,
     Solver,
 )
+from gdfast.portable import Portable
 from gdfast.streaming import NumberStream
 
 _LOSSES = get_args(RegressionLoss)
 _LOG_LINK = ("poisson", "gamma")
 
 
-class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimator):
+class NumberModel(MultiOutputMixin, RegressorMixin, DescentEstimator):
+    """What answers with numbers, however its weights were found."""
+
+    loss: RegressionLoss
+
+    def predict(self, X: Matrix) -> Scores:
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, read in place as ``fit`` does.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            ``z = X @ coef_.T + intercept_``, and exp(z) for ``loss="poisson"`` and ``"gamma"``. float32 for
+            ``X`` of float32 and narrower types, else float64.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If ``X`` has another number of features or other feature names than in ``fit``, or holds NaN or
+            infinity.
+
+        Examples
+        --------
+        >>> from gdfast import GDRegressor
+        >>> GDRegressor(loss="poisson", penalty=None).fit([[0.0], [0.0]], [1, 3]).predict([[0.0]]).round(3)
+        array([2.])
+        """
+        answers = self._raw_scores(X)
+        return np.exp(answers, out=answers) if self.loss in _LOG_LINK else answers
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self.loss in _LOG_LINK:
+            tags.target_tags.positive_only = True
+            # True all the same, but scikit-learn's check of this tag draws negative targets.
+            tags.target_tags.multi_output = False
+        return tags
+
+    # ----------------------------------------------------------------------------- what the base asks about y
+
+    def _checks_of_y(self) -> dict[str, bool]:
+        return {"multi_output": True, "y_numeric": True}
+
+    def _learn_target(self, y: Array) -> Array:
+        y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
+        self._shape_of_answer = y.shape[1:]
+        return y
+
+    def _encode_target(self, y: Array, name: str) -> Array:
+        y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
+        if y.shape[1:] != self._shape_of_answer:
+            raise ValueError(f"{name} must have as many outputs as y in training, got shape {y.shape}")
+        return y
+
+    def _split(self, y: Array) -> tuple[Numbers, Numbers]:
+        splitter = ShuffleSplit(test_size=self.validation_fraction, random_state=self.random_state)
+        rows, rows_val = next(splitter.split(y))
+        return rows, rows_val
+
+    def _published(self, coef: Doubles, intercept: Doubles | float) -> dict[str, Any]:
+        return {
+            "coef_": coef.reshape(*self._shape_of_answer, self.n_features_in_),
+            "intercept_": np.atleast_1d(intercept),
+        }
+
+
+class GDRegressor(CallbackSupportMixin, NumberStream, Portable, NumberModel):
     """Linear regression by gradient descent, for every loss below and any number of outputs.
 
     Minimises, over the weights w and the bias b,
@@ -241,69 +315,3 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, NumberStream, DescentEstimat
         self.beta_2 = beta_2
         self.n_threads = n_threads
         self.callback = callback
-
-    def predict(self, X: Matrix) -> Scores:
-        """Predict the target.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Samples, read in place as ``fit`` does.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            ``z = X @ coef_.T + intercept_``, and exp(z) for ``loss="poisson"`` and ``"gamma"``. float32 for
-            ``X`` of float32 and narrower types, else float64.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If ``X`` has another number of features or other feature names than in ``fit``, or holds NaN or
-            infinity.
-
-        Examples
-        --------
-        >>> from gdfast import GDRegressor
-        >>> GDRegressor(loss="poisson", penalty=None).fit([[0.0], [0.0]], [1, 3]).predict([[0.0]]).round(3)
-        array([2.])
-        """
-        answers = self._raw_scores(X)
-        return np.exp(answers, out=answers) if self.loss in _LOG_LINK else answers
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        if self.loss in _LOG_LINK:
-            tags.target_tags.positive_only = True
-            # True all the same, but scikit-learn's check of this tag draws negative targets.
-            tags.target_tags.multi_output = False
-        return tags
-
-    # ----------------------------------------------------------------------------- what the base asks about y
-
-    def _checks_of_y(self) -> dict[str, bool]:
-        return {"multi_output": True, "y_numeric": True}
-
-    def _learn_target(self, y: Array) -> Array:
-        y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
-        self._shape_of_answer = y.shape[1:]
-        return y
-
-    def _encode_target(self, y: Array, name: str) -> Array:
-        y = column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
-        if y.shape[1:] != self._shape_of_answer:
-            raise ValueError(f"{name} must have as many outputs as y in training, got shape {y.shape}")
-        return y
-
-    def _split(self, y: Array) -> tuple[Numbers, Numbers]:
-        splitter = ShuffleSplit(test_size=self.validation_fraction, random_state=self.random_state)
-        rows, rows_val = next(splitter.split(y))
-        return rows, rows_val
-
-    def _published(self, coef: Doubles, intercept: Doubles | float) -> dict[str, Any]:
-        return {
-            "coef_": coef.reshape(*self._shape_of_answer, self.n_features_in_),
-            "intercept_": np.atleast_1d(intercept),
-        }

@@ -1,0 +1,347 @@
+"""Many models on the same rows: parameter points times splits.
+
+Models that can share every read of X do (`_together`), the others are fitted one after the other (`_alone`). Either way
+each is what a fit on the training rows of its split alone would give.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gdfast import _core
+from gdfast._arguments import error_terms
+from gdfast._estimator import Rows
+from gdfast._labels import class_weights
+from gdfast._messages import warn
+from gdfast._model import Shape
+from gdfast._splits import Split, roles
+from gdfast._targets import read_offset, read_rows, read_targets, read_weights
+from gdfast._threads import threads
+from gdfast._types import Array, Doubles, Numbers
+from gdfast.exceptions import DivergenceError
+from gdfast.rows.sparse import as_rows, check_rows_finite
+
+if TYPE_CHECKING:
+    from gdfast.classifier import GDClassifier
+    from gdfast.regressor import GDRegressor
+
+    Point = GDRegressor | GDClassifier  # with its parameters, and what `read_data` learnt
+else:
+    Point = Any
+
+_LEARNT = ("n_features_in_", "feature_names_in_", "classes_", "_shape_of_answer")
+
+
+class Fit(NamedTuple):
+    """What came of a model: fitted attributes, or why there are none; its mean loss on the test rows, NaN without."""
+
+    attributes: dict[str, Any]
+    held_out: float
+    failure: str = ""
+
+
+class Fits(NamedTuple):
+    """fits[point][split], the group that each point was fitted in, seconds per model of each point."""
+
+    fits: list[list[Fit]]
+    groups: list[int]
+    seconds: list[float]
+
+
+# ---- the rows --------------------------------------------------------------------------------------------------------
+
+
+def read_data(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> tuple[Rows, Array]:
+    """The rows, checked as a fit of the model would, with class codes as target, and the labels or numbers themselves.
+
+    The model keeps what it learnt of the features and of the target.
+    """
+    X, y = model._check_X(X, y, reset=True, **model._checks_of_y())
+    target = model._learn_target(y)
+    return Rows(X, model._codes(target), read_weights(sample_weight, X.shape[0]), offset), y
+
+
+def learn(point: Any, model: Any) -> Any:
+    """Give a point what the model has learnt from the data."""
+    point.__dict__.update({name: value for name, value in vars(model).items() if name in _LEARNT})
+    return point
+
+
+def copied(model: Any, attributes: dict[str, Any]) -> Any:
+    """A model like this one, but for these attributes."""
+    other = model.__class__.__new__(model.__class__)
+    other.__dict__.update(vars(model), **attributes)
+    return other
+
+
+def weigh(point: Any, data: Rows, rows: Numbers | None) -> Array | None:
+    """Weight of each class where these rows train; None if they all count alike."""
+    class_weight = getattr(point, "class_weight", None)
+    if class_weight is None:
+        return None
+    codes, weight = data.y, data.sample_weight
+    if rows is not None:
+        codes, weight = codes[rows], None if weight is None else weight[rows]
+    return class_weights(class_weight, point.classes_, codes, weight)
+
+
+def weighed(data: Rows, by_class: Array | None) -> Array | None:
+    """Sample weights times class weights."""
+    if by_class is None:
+        return data.sample_weight
+    weight: Array = by_class[data.y]
+    return weight if data.sample_weight is None else weight * data.sample_weight
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+
+def fit_points(points: Sequence[Point], data: Rows, splits: Sequence[Split | None]) -> Fits:
+    """Fit each point on the training rows of each split, None standing for all rows."""
+    found: dict[Any, list[int]] = {}
+    for i, point in enumerate(points):
+        found.setdefault(_company(point, data) or i, []).append(i)
+    fits: list[list[Fit]] = [[] for _ in points]
+    groups, seconds = [0] * len(points), [0.0] * len(points)
+    for number, (company, members) in enumerate(found.items()):
+        start = time.perf_counter()
+        chosen = [points[i] for i in members]
+        made = [_alone(chosen[0], data, splits)] if isinstance(company, int) else _together(chosen, data, splits)
+        each = (time.perf_counter() - start) / (len(members) * len(splits))
+        for i, of_point in zip(members, made, strict=True):
+            fits[i], groups[i], seconds[i] = of_point, number, each
+    return Fits(fits, groups, seconds)
+
+
+def _company(point: Point, data: Rows) -> tuple[Any, ...] | None:
+    """Equal for points that can share their reads of X; None for a point that cannot."""
+    smooth = point._solver() == "auto" and point.loss in _core.SMOOTH_LOSSES
+    classes = point._n_outputs()
+    if not smooth or point._bounds() is not None or point.callback is not None:
+        return None
+    if classes is not None and point.loss != "log_loss":
+        return None  # one against the rest
+    several = classes is not None or data.y.ndim == 2
+    kind = point.loss if several else point.loss in _core.MARGIN_LOSSES
+    stops = (point.validation_fraction, point.random_state, point.n_iter_no_change) if point.early_stopping else None
+    return (kind, point.fit_intercept, point.max_iter, point.tol, point.n_threads, stops)
+
+
+def _validation(point: Point, data: Rows, rows: Numbers | None) -> tuple[Numbers | None, Numbers | None]:
+    """The rows that train, and those that say when to stop: none without early stopping."""
+    if not point.early_stopping:
+        return rows, None
+    y, model = point._for_engine(data.y), _fresh(point)
+    train, validate = model._hold_out(Rows(data.X, y, data.sample_weight, data.offset), rows)
+    return train, validate
+
+
+def _fresh(point: Point) -> Any:
+    """A copy of the point whose random numbers are those of a fit that is the first."""
+    return copied(point, {"random_state": copy.deepcopy(point.random_state)})
+
+
+def warn_of_failures(fits: Fits, names: Sequence[str], n_splits: int, error_score: Any) -> None:
+    """Say which models failed; raise if that is what error_score says."""
+    failed = [
+        (f"{name} on {f'split {i}' if i < n_splits else 'all rows'}", fit.failure)
+        for name, of_point in zip(names, fits.fits, strict=True)
+        for i, fit in enumerate(of_point)
+        if fit.failure
+    ]
+    if not failed:
+        return
+    if error_score == "raise":
+        raise DivergenceError(": ".join(failed[0]))
+    from sklearn.exceptions import FitFailedWarning
+
+    shown = "\n".join(map(": ".join, failed[:10])) + ("\n..." if len(failed) > 10 else "")
+    warn(
+        f"{len(failed)} fits failed out of a total of {sum(map(len, fits.fits))}. The score on these train-test"
+        f" partitions for these parameters will be set to {error_score}.\n{shown}",
+        FitFailedWarning,
+    )
+
+
+# ---- together --------------------------------------------------------------------------------------------------------
+
+
+def _together(points: Sequence[Point], data: Rows, splits: Sequence[Split | None]) -> list[list[Fit]]:
+    one = points[0]
+    n, d = data.X.shape
+    k = one._n_outputs() or (data.y.shape[1] if data.y.ndim == 2 else 1)
+    codes = hasattr(one, "classes_")
+    for loss in dict.fromkeys(point.loss for point in points if not codes):
+        read_targets(data.y, n, loss, None)
+    X = as_rows(data.X)
+    problem = _core.Problem(
+        X,
+        data.y,
+        loss=one.loss,
+        n_outputs=k,
+        codes=codes,
+        softmax=codes and k > 1,
+        weight=data.sample_weight,
+        offset=read_offset(data.offset, n, k),
+        fit_intercept=bool(one.fit_intercept),
+    )
+    parts = [_validation(one, data, None if split is None else split.train) for split in splits]
+    for part in parts:
+        for rows, name in zip(part, ("training rows", "validation rows"), strict=True):
+            read_rows(rows, n, name, data.sample_weight)
+    weights, report = _descend(problem, points, data, splits, parts)
+    if np.isnan(report["error"]).any():
+        check_rows_finite(X, "X")
+    _warn_of_reasons(report, one.tol)
+    shape = Shape(k, d, single=k == 1)
+    fits = [_fit_of(point, data, shape, weights[i], report, i) for i, point in _repeated(points, len(splits))]
+    return [fits[i : i + len(splits)] for i in range(0, len(fits), len(splits))]
+
+
+def _repeated(points: Sequence[Point], times: int) -> list[tuple[int, Point]]:
+    return list(enumerate(point for point in points for _ in range(times)))
+
+
+def _descend(
+    problem: _core.Problem,
+    points: Sequence[Point],
+    data: Rows,
+    splits: Sequence[Split | None],
+    parts: Sequence[tuple[Numbers | None, Numbers | None]],
+) -> tuple[Doubles, dict[str, Any]]:
+    """Weights (points x splits, k d + k) and what is known of each model, all in the same reads of X."""
+    one, n = points[0], data.X.shape[0]
+    tests = [None if split is None else split.test for split in splits]
+    early = bool(one.early_stopping)
+    train, whole = [part[0] for part in parts], [None if split is None else split.train for split in splits]
+    table = _table(train, [part[1] for part in parts] if early else tests, n)
+    models = _models(points, data, whole)
+    settings = {"max_iter": one.max_iter, "tol": -1.0 if one.tol is None else one.tol}
+    settings |= {"n_iter_no_change": one.n_iter_no_change, "stop_early": early, "n_threads": threads(one.n_threads)}
+    weights, report = descend_together(problem, models, table, **settings)
+    report["held_out"] = report["validation"]
+    if early:
+        cut = problem.k * problem.d
+        coef = np.ascontiguousarray(weights[:, :cut]).reshape(len(models), problem.k, problem.d)
+        grid = _core.Grid(problem, models, _table(train, tests, n))
+        given = coef, np.ascontiguousarray(weights[:, cut:])
+        report["held_out"] = _core.grid_error_and_gradient(grid, *given, threads(one.n_threads))[1]
+    return weights, report
+
+
+def descend_together(
+    problem: _core.Problem, models: list[Any], table: Array | None, **settings: Any
+) -> tuple[Doubles, dict[str, Any]]:
+    """The fastest road for all models at once."""
+    return _core.descend_grid(_core.Grid(problem, models, table), **settings)
+
+
+def _table(train: Sequence[Numbers | None], validate: Sequence[Numbers | None], n: int) -> Array | None:
+    """Roles of the rows, a line per split that leaves some out."""
+    lines = [roles(rows, held_out, n) for rows, held_out in zip(train, validate, strict=True) if rows is not None]
+    return np.stack(lines) if lines else None
+
+
+def _models(points: Sequence[Point], data: Rows, splits: Sequence[Numbers | None]) -> list[Any]:
+    """Models as the engine knows them, those of a point side by side."""
+    line = np.cumsum([rows is not None for rows in splits]) - 1
+    of_class: dict[Any, Array | None] = {}  # one array for equal weights: the engine tells them apart by it
+    models = []
+    for point in points:
+        terms = error_terms(point.loss, *point._penalty(), point.epsilon, getattr(point, "quantile", 0.5))
+        class_weight = getattr(point, "class_weight", None)
+        for i, rows in enumerate(splits):
+            key = (class_weight, i) if isinstance(class_weight, str) else id(class_weight)
+            if key not in of_class:
+                of_class[key] = weigh(point, data, rows)
+            split = -1 if rows is None else int(line[i])
+            models.append((terms["loss"], terms["param"], terms["l2"], terms["l1"], split, of_class[key]))
+    return models
+
+
+def _fit_of(point: Any, data: Rows, shape: Shape, weights: Doubles, report: dict[str, Any], i: int) -> Fit:
+    if not np.isfinite(report["error"][i]):
+        return Fit({}, np.nan, "the error is not finite")
+    stopped = point.early_stopping
+    attributes = {
+        "n_iter_": int(report["n_iter"][i]),
+        "t_": 1.0 + int(report["n_iter"][i]),
+        "loss_": float(report["error"][i]),
+        "validation_curve_": None,
+        "best_validation_loss_": float(report["validation"][i]) if stopped else None,
+        "_standing": point._standing_after(None, data),
+        **point._model_attributes(*shape.split(weights), data),
+    }
+    return Fit(attributes, float(report["held_out"][i]))
+
+
+def _warn_of_reasons(report: dict[str, Any], tol: float | None) -> None:
+    """One warning for all models that ended away from their optimum."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    left = report["suboptimality"]
+    for reason, far, cure in (
+        ("max_iter", 0.0, "Maximum number of iteration reached before convergence. Consider increasing max_iter"),
+        ("precision", max(100 * (tol or 0.0), 1e-6), "Rounding ended the descent before convergence. Scale X and y"),
+    ):
+        short_of = np.array([given == reason for given in report["reason"]]) & (left > far)
+        if tol is not None and short_of.any():
+            warn(
+                f"{cure} to improve {int(short_of.sum())} of {len(left)} fits (about {left[short_of].max():.1e} of the"
+                " error is left to gain).",
+                ConvergenceWarning,
+            )
+
+
+# ---- alone -----------------------------------------------------------------------------------------------------------
+
+
+def _alone(point: Point, data: Rows, splits: Sequence[Split | None]) -> list[Fit]:
+    return [_one_fit(_fresh(point), data, split) for split in splits]
+
+
+def _one_fit(model: Any, data: Rows, split: Split | None) -> Fit:
+    rows = None if split is None else split.train
+    by_class = weigh(model, data, rows)
+    train = Rows(data.X, model._for_engine(data.y), weighed(data, by_class), data.offset)
+    rows, rows_val = _validation(model, data, rows)
+    try:
+        result = model._descend(
+            train,
+            model._penalty(),
+            max_iter=model.max_iter,
+            tol=model.tol,
+            rows=rows,
+            rows_val=rows_val,
+            callback=model.callback,
+        )
+    except DivergenceError as error:
+        return Fit({}, np.nan, str(error))
+    attributes = {**model._fitted_attributes(result, train), "_standing": model._standing_after(result, train)}
+    held_out = np.nan if split is None else _mean_loss(model, train, result.coef, result.intercept, split.test)
+    return Fit(attributes, held_out)
+
+
+def _mean_loss(model: Any, data: Rows, coef: Doubles, intercept: Any, rows: Numbers) -> float:
+    """Mean loss of some rows, without penalty."""
+    n = data.X.shape[0]
+    coef = np.atleast_2d(coef)
+    targets = read_targets(data.y, n, model.loss, model._n_outputs())
+    terms = error_terms(model.loss, 0.0, 0.0, model.epsilon, getattr(model, "quantile", 0.5))
+    problem = _core.Problem(
+        as_rows(data.X),
+        targets.y,
+        n_outputs=targets.k,
+        codes=targets.codes,
+        softmax=targets.softmax,
+        weight=data.sample_weight,
+        offset=read_offset(data.offset, n, targets.k),
+        rows=rows,
+        **terms,
+    )
+    return _core.error_and_gradient(problem, coef, np.atleast_1d(intercept), threads(model.n_threads))[0]
