@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from gdfast import classifier as classifier
     from gdfast import cli as cli
     from gdfast import config as config
+    from gdfast import many as many
     from gdfast import reference
     from gdfast import regressor as regressor
     from gdfast import search as search
     from gdfast.classifier import GDClassifier
     from gdfast.config import get_include, show_config
+    from gdfast.many import ManyFits, fit_many
     from gdfast.regressor import GDRegressor
     from gdfast.search import GDClassifierCV, GDRegressorCV
 
@@ -31,10 +33,12 @@ _LAZY = {
     "GDClassifierCV": "gdfast.search",
     "GDRegressor": "gdfast.regressor",
     "GDRegressorCV": "gdfast.search",
+    "ManyFits": "gdfast.many",
+    "fit_many": "gdfast.many",
     "get_include": "gdfast.config",
     "show_config": "gdfast.config",
 }
-_LAZY_MODULES = ("classifier", "cli", "config", "reference", "regressor", "search")
+_LAZY_MODULES = ("classifier", "cli", "config", "many", "reference", "regressor", "search")
 
 __all__ = [
     "DescentResult",
@@ -43,9 +47,11 @@ __all__ = [
     "GDClassifierCV",
     "GDRegressor",
     "GDRegressorCV",
+    "ManyFits",
     "ModelFileError",
     "ModelVersionWarning",
     "error_and_gradient",
+    "fit_many",
     "get_include",
     "gradient_descent",
     "reference",

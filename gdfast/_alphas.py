@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from gdfast import _core
 from gdfast._arguments import error_terms
@@ -50,7 +52,9 @@ def _best_constant(model: Any, train: Rows) -> Doubles:
     """Biases of the best model without weights."""
     constant = copied(model, {"positive": False, "bounds": None})
     nothing = np.broadcast_to(np.float64(0.0), (train.X.shape[0], 1))
-    result = constant._descend(train._replace(X=nothing), (0.0, 0.0), max_iter=1000, tol=1e-14)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of a single class, say, whose bias grows for ever
+        result = constant._descend(train._replace(X=nothing), (0.0, 0.0), max_iter=1000, tol=1e-14)
     return np.atleast_1d(result.intercept)
 
 
@@ -103,7 +107,7 @@ def _pointwise(model: Any, train: Rows, intercept: Doubles, j: int) -> Doubles:
         z += offset[:, j] if offset.ndim == 2 and offset.shape[1] > 1 else offset.reshape(n)
     y = np.asarray(train.y)
     codes = model._n_outputs() is not None
-    y = (y == j).astype(np.float64) if codes else np.asarray(y.reshape(n, k)[:, j], dtype=np.float64)
+    y = (y == j).astype(np.float64) if codes else y.reshape(n, k)[:, j].astype(np.float64)
     if codes and model.loss == "log_loss":
         p = np.exp(z - np.logaddexp.reduce(intercept)) if train.offset is None else np.full(n, y.mean())
         spread: Doubles = p * (1 - p)

@@ -268,9 +268,10 @@ def _fit_of(point: Any, data: Rows, shape: Shape, weights: Doubles, report: dict
     if not np.isfinite(report["error"][i]):
         return Fit({}, np.nan, "the error is not finite")
     stopped = point.early_stopping
+    n_iter = max(1, int(report["n_iter"][i]))  # 0 where the start, found in few rows, was the minimum over all
     attributes = {
-        "n_iter_": int(report["n_iter"][i]),
-        "t_": 1.0 + int(report["n_iter"][i]),
+        "n_iter_": n_iter,
+        "t_": 1.0 + n_iter,
         "loss_": float(report["error"][i]),
         "validation_curve_": None,
         "best_validation_loss_": float(report["validation"][i]) if stopped else None,

@@ -19,7 +19,7 @@ from gdfast._alphas import alpha_grid
 from gdfast._around_fit import only_fit_of
 from gdfast._checks import BOOLEAN, COUNT, NOT_NEGATIVE, Number
 from gdfast._grid import Fit, Point, copied, fit_points, learn, read_data, warn_of_failures
-from gdfast._held_out import minus_loss, score_fits, takes_weights
+from gdfast._held_out import Scorer, minus_loss, score_fits, weighted
 from gdfast._messages import short
 from gdfast._sklearn import _fit_context
 from gdfast._splits import read_splits
@@ -132,7 +132,7 @@ class Search:
         >>> X, y = load_diabetes(return_X_y=True)
         >>> model = GDRegressorCV(alphas=[1.0, 0.1, 1e-3, 1e-5]).fit(X, y)
         >>> model.alpha_, model.scores_.shape
-        (0.001, (4, 5))
+        (1e-05, (4, 5))
         """
         with only_fit_of(self):
             self._fit((X, y, sample_weight, offset), groups, params)
@@ -148,10 +148,11 @@ class Search:
         model = self._point(0.0, 0.0)
         data, y = read_data(model, *given)
         for_splits, for_scores = self._routed(given[2], groups, params)
-        scorer = minus_loss if self.scoring == "loss" else check_scoring(model, scoring=self.scoring)
+        call = minus_loss if self.scoring == "loss" else check_scoring(model, scoring=self.scoring)
         if for_scores is None:
-            for_scores = {"sample_weight": data.sample_weight} if takes_weights(scorer) else {}
-        for_scores = {name: value for name, value in for_scores.items() if value is not None}
+            scorer = weighted(call, data.sample_weight)
+        else:
+            scorer = Scorer(call, {name: np.asarray(value) for name, value in for_scores.items()})
         splits = read_splits(self.cv, data.X, y, getattr(model, "classes_", None), data.y, **for_splits)
         lines = alpha_grid(model, data, l1_ratios, alphas) if isinstance(alphas, int) else [alphas] * len(l1_ratios)
         pairs = [(float(alpha), ratio) for line, ratio in zip(lines, l1_ratios, strict=True) for alpha in line]
@@ -159,8 +160,9 @@ class Search:
         fits = fit_points(points, data, [*splits, None] if self.refit else splits)
         names = [f"alpha={alpha:.6g}, l1_ratio={ratio:g}" for alpha, ratio in pairs]
         warn_of_failures(fits, names, len(splits), np.nan)
-        scores, _ = score_fits(points, data, y, fits, splits, scorer, for_scores, np.nan)
-        grid = np.array(scores, dtype=np.float64).reshape(len(l1_ratios), -1, len(splits))
+        scores, _ = score_fits(points, data, y, fits, splits, {"score": scorer}, np.nan)
+        table = np.array([[score["score"] for score in row] for row in scores], dtype=np.float64)
+        grid = table.reshape(len(l1_ratios), -1, len(splits))
         best = choose(grid, self.rule)
         shape = grid.shape[:2] if np.ndim(self.l1_ratio) else grid.shape[1:2]
         fitted = {
@@ -168,7 +170,7 @@ class Search:
             "l1_ratio_": pairs[best][1],
             "alphas_": np.array(lines if isinstance(alphas, int) and len(shape) > 1 else lines[0]),
             "scores_": grid.reshape(*shape, -1),
-            "best_score_": float(np.mean(scores[best])),
+            "best_score_": float(table[best].mean()),
         }
         if self.refit:
             fitted |= _refitted([row[-1] for row in fits.fits], best, names[best], shape)
