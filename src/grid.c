@@ -33,7 +33,7 @@ typedef struct gd_journey {
     gd_metric builder;     /* makes the matrices of the stage */
     gd_point *points;
     int64_t n_points;
-    double *codes, *room;  /* (m) of the builder's rows: class codes, what their class weights multiply s with */
+    double *rows, *s, *codes; /* (m) of the builder's rows: what a model multiplies s with, s, class codes */
 } gd_journey;
 
 /* ---- points ------------------------------------------------------------------------------------------------------ */
@@ -86,16 +86,27 @@ static gd_problem problem_of(const gd_grid *grid, const gd_model *model) {
     return problem;
 }
 
-/* Class codes of the builder's rows, as scores of y. */
-static gd_status find_codes(gd_journey *journey) {
+/* values (m) = a column of a value per row of the problem, over the builder's rows: the scores of that column. */
+static gd_status read_column(const gd_journey *journey, const gd_matrix *column, double *values) {
     static const double one = 1.0, zero = 0.0;
-    gd_problem of_y = journey->builder.engine.problem;
-    of_y.X = of_y.y, of_y.weight.data = of_y.offset.data = NULL;
-    of_y.n_outputs = 1, of_y.double_lanes = 1, of_y.softmax = 0;
-    journey->codes = gd_alloc(2 * of_y.n, 8);
-    if (!journey->codes) return GD_NO_MEMORY;
-    journey->room = journey->codes + of_y.n;
-    return gd_scores(&of_y, &one, &zero, 1, journey->hooks, journey->codes, 0);
+    gd_problem of_column = journey->builder.engine.problem;
+    of_column.X = *column, of_column.weight.data = of_column.offset.data = NULL;
+    of_column.n_outputs = 1, of_column.double_lanes = 1, of_column.softmax = 0;
+    return gd_scores(&of_column, &one, &zero, 1, journey->hooks, values, 0);
+}
+
+/* What the rows of the builder weigh to models that do not take them all alike. */
+static gd_status find_row_weights(gd_journey *journey, int classes) {
+    const gd_problem *problem = &journey->builder.engine.problem;
+    int64_t m = problem->n;
+    gd_status status = GD_OK;
+    journey->rows = gd_alloc(3 * m, 8);
+    if (!journey->rows) return GD_NO_MEMORY;
+    journey->s = journey->rows + m, journey->codes = journey->s + m;
+    for (int64_t i = 0; i < m; i++) journey->s[i] = 1.0;
+    if (problem->weight.data) status = read_column(journey, &problem->weight, journey->s);
+    if (!status && classes) status = read_column(journey, &problem->y, journey->codes);
+    return status;
 }
 
 static gd_status open_builder(gd_journey *journey, int64_t rows) {
@@ -107,23 +118,27 @@ static gd_status open_builder(gd_journey *journey, int64_t rows) {
         classes |= journey->points[i].model->class_weight != NULL;
     }
     gd_status status = gd_metric_init(&journey->builder, &problem, rows, wide, 0, journey->settings->n_threads, journey->hooks);
-    return status || !classes ? status : find_codes(journey);
+    return status ? status : find_row_weights(journey, classes);
 }
 
 static void close_builder(gd_journey *journey) {
     gd_metric_free(&journey->builder);
-    gd_release(journey->codes);
-    journey->codes = NULL;
+    gd_release(journey->rows);
+    journey->rows = NULL;
 }
 
-/* matrices = those of this model at these weights. */
-static gd_status build(gd_journey *journey, const gd_model *model, const double *weights, double *matrices) {
+/* matrices = those of this model at these weights. own_rows: over those that train it, not over all. */
+static gd_status build(gd_journey *journey, const gd_model *model, int own_rows, const double *weights, double *matrices) {
+    const gd_grid *grid = journey->grid;
     gd_metric *builder = &journey->builder;
-    gd_metric_aim(builder, model, NULL);
-    if (model->class_weight) {
-        for (int64_t i = 0; i < builder->engine.problem.n; i++) journey->room[i] = model->class_weight[(int64_t)journey->codes[i]];
-        gd_metric_aim(builder, model, journey->room);
+    const int8_t *roles = own_rows && model->split >= 0 ? grid->roles + model->split * grid->problem.n : NULL;
+    double sum = 0.0;
+    for (int64_t i = 0; i < builder->engine.problem.n; i++) {
+        double role = roles ? fmax(roles[i], 0.0) : 1.0;
+        journey->rows[i] = model->class_weight ? role * model->class_weight[(int64_t)journey->codes[i]] : role;
+        sum += journey->s[i] * journey->rows[i];
     }
+    gd_metric_aim(builder, model, roles || model->class_weight ? journey->rows : NULL, sum);
     gd_status status = gd_metric_build(builder, weights, 0.0);
     if (!status) memcpy(matrices, builder->model, sizeof *matrices * (size_t)gd_metric_matrices(builder));
     return status;
@@ -153,26 +168,28 @@ static void disband(gd_flock *flock, double *arena) {
     gd_release(arena);
 }
 
-/* Member i sets out from these weights. rebuilds: its matrix may be made anew. */
+/* Member i sets out from these weights. exact: its matrix is made from the very rows that it descends over. */
 static void set_out(const gd_journey *journey, const gd_flock *flock, int64_t i, const gd_model *model, const double *weights, double *matrices,
-                    int rebuilds) {
+                    int exact) {
     gd_member *member = &flock->members[i];
     gd_walk *walk = &member->walk;
     member->metric = gd_metric_view(&journey->builder, model, matrices);
     walk->metric = &member->metric;
     walk->rescale = member->metric.diagonal || (journey->grid->problem.softmax && member->metric.n_factors == 1);
     gd_metric_from_weights(&member->metric, weights, walk->v);
-    gd_walk_begin(walk, &member->metric.engine.problem, flock->many->engine.pass.narrow, 0);
-    walk->constant |= !rebuilds;
+    gd_walk_begin(walk, &member->metric.engine.problem, flock->many->engine.pass.narrow, exact);
+    walk->constant |= !flock->rebuild;
     walk->decrement = 0.0;
     member->best_validation = member->validation = INFINITY;
 }
 
-static gd_status rebuild_point(void *context, gd_member *member) {
-    gd_journey *journey = context;
+static gd_status rebuild(gd_journey *journey, gd_member *member, int own_rows) {
     gd_metric_to_weights(&member->metric, member->walk.v, member->walk.weights);
-    return build(journey, &journey->grid->models[member->number], member->walk.weights, member->metric.model);
+    return build(journey, &journey->grid->models[member->number], own_rows, member->walk.weights, member->metric.model);
 }
+
+static gd_status rebuild_point(void *context, gd_member *member) { return rebuild(context, member, 0); }
+static gd_status rebuild_model(void *context, gd_member *member) { return rebuild(context, member, 1); }
 
 /* ---- stages ------------------------------------------------------------------------------------------------------ */
 
@@ -214,14 +231,14 @@ static gd_status descend_sample(gd_journey *journey, int first) {
     if (!status) status = gd_many_init(&many, &sample, journey->settings->n_threads, journey->hooks);
     if (!status) status = gather(journey, &many, n, &flock, &arena);
     if (!status && first) status = start_biases(journey, &many, &flock, numbers);
+    flock.tol = fmax(journey->settings->tol, 0.05 * (double)journey->builder.p / (double)m);
+    flock.most_steps = SAMPLE_STEPS, flock.rebuild = rebuild_point, flock.context = journey;
     for (int64_t i = 0; !status && i < n; i++) {
         gd_point *point = &journey->points[i];
         flock.members[i].number = journey->order[point->first];
-        status = build(journey, point->model, point->weights, point->matrices);
+        status = build(journey, point->model, 0, point->weights, point->matrices);
         if (!status) set_out(journey, &flock, i, point->model, point->weights, point->matrices, 1);
     }
-    flock.tol = fmax(journey->settings->tol, 0.05 * (double)journey->builder.p / (double)m);
-    flock.most_steps = SAMPLE_STEPS, flock.rebuild = rebuild_point, flock.context = journey;
     if (!status) status = gd_flock_descend(&flock, numbers);
     for (int64_t i = 0; !status && i < n; i++)
         if (!flock.members[i].lost) gd_metric_to_weights(&flock.members[i].metric, flock.members[i].walk.v, journey->points[i].weights);
@@ -244,21 +261,36 @@ static void conclude(const gd_journey *journey, const gd_member *member, double 
                   : walk->precise_enough ? GD_STOP_PRECISION : GD_STOP_CONVERGED;
 }
 
-/* The models of all points over their own rows. numbers (n): which; matrices (n): theirs. rest (n) gets those that are not there after so
- * many steps; returns how many in *left. */
-static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, const int64_t *numbers, double *const *matrices, int64_t most_steps,
+/* Matrices of their own for models at their weights, laid out one after the other: over their very rows where the builder has them all. */
+static gd_status build_each(gd_journey *journey, int64_t n, const int64_t *numbers, const double *weights, double *matrices, double **each) {
+    gd_status status = GD_OK;
+    for (int64_t i = 0; !status && i < n; i++) {
+        each[i] = matrices + i * gd_metric_matrices(&journey->builder);
+        status = build(journey, &journey->grid->models[numbers[i]], !journey->builder.rows, weights + numbers[i] * journey->size, each[i]);
+    }
+    return status;
+}
+
+/* Models over their own rows, from where they are. numbers (n): which; each (n): their matrices. rest gets those that are not there after so
+ * many steps, *left how many; it may be numbers. */
+static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, const int64_t *numbers, double *const *each, int64_t most_steps,
                                 double *weights, gd_fit *fits, int64_t *rest, int64_t *left) {
+    int exact = !journey->builder.rows;
     gd_flock flock = {0};
     double *arena = NULL;
     gd_status status = gather(journey, many, n, &flock, &arena);
-    for (int64_t i = 0; !status && i < n; i++)
-        set_out(journey, &flock, i, &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, matrices[i], 0);
     flock.tol = journey->settings->tol, flock.most_steps = most_steps, flock.stop_early = journey->stop_early;
+    flock.rebuild = exact ? rebuild_model : NULL, flock.context = journey;
+    for (int64_t i = 0; !status && i < n; i++) {
+        flock.members[i].number = numbers[i];
+        set_out(journey, &flock, i, &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, each[i], exact);
+    }
     if (!status) status = gd_flock_descend(&flock, numbers);
     *left = 0;
     for (int64_t i = 0; !status && i < n; i++) {
-        conclude(journey, &flock.members[i], weights + numbers[i] * journey->size, &fits[numbers[i]]);
-        if (flock.members[i].rests) rest[(*left)++] = numbers[i];
+        int64_t number = flock.members[i].number;
+        conclude(journey, &flock.members[i], weights + number * journey->size, &fits[number]);
+        if (flock.members[i].rests) rest[(*left)++] = number;
     }
     disband(&flock, arena);
     return status;
@@ -287,63 +319,58 @@ static gd_status set_out_points(gd_journey *journey, double **matrices) {
     int two = descends && small <= all / 4 && !wide;
     gd_status status = two ? sample_stage(journey, small, 1, 1, matrices) : GD_OK;
     if (!status) status = sample_stage(journey, m, descends, !two, matrices);
-    for (int64_t i = 0; !status && i < journey->n_points; i++) {
-        gd_point *point = &journey->points[i];
-        status = build(journey, point->model, point->weights, point->matrices);
-    }
+    for (int64_t i = 0; !status && m && i < journey->n_points; i++)
+        status = build(journey, journey->points[i].model, 0, journey->points[i].weights, journey->points[i].matrices);
     return status;
 }
 
-/* Those that did not arrive go on in matrices of their own, made where they are from four times as many rows. */
-static gd_status refine(gd_journey *journey, gd_many *many, int64_t n, int64_t *numbers, int64_t done, double *weights, gd_fit *fits) {
-    const gd_settings *settings = journey->settings;
-    double *memory = NULL, **matrices = gd_alloc(n, sizeof *matrices);
-    gd_status status = matrices ? GD_OK : GD_NO_MEMORY;
-    for (int64_t steps = 2 * STAGE_STEPS; !status && n && done < settings->max_iter; done += steps, steps *= 2) {
-        int64_t rows = journey->builder.rows ? 4 * journey->builder.engine.problem.n : 0, left = 0;
-        if (rows) {
-            close_builder(journey);
-            if ((status = open_builder(journey, rows > journey->grid->problem.n / 2 ? 0 : rows))) break;
-        }
-        int64_t each = gd_metric_matrices(&journey->builder);
+/* The given models to their minima in matrices of their own, made where they are: at first by the builder's rows, then, for those that do
+ * not arrive, by four times as many. done: steps they have taken. numbers (n) is used up. */
+static gd_status descend_apart(gd_journey *journey, gd_many *many, int64_t n, int64_t *numbers, int64_t done, double *weights, gd_fit *fits) {
+    int64_t most = journey->settings->max_iter, all = journey->grid->problem.n;
+    double *memory = NULL, **each = gd_alloc(n, sizeof *each);
+    gd_status status = each ? GD_OK : GD_NO_MEMORY;
+    for (int64_t steps = STAGE_STEPS; !status && n; steps *= 2) {
         gd_release(memory);
-        memory = gd_alloc(n, 8 * each);
-        if (!memory) status = GD_NO_MEMORY;
-        for (int64_t i = 0; !status && i < n; i++) {
-            matrices[i] = memory + i * each;
-            status = build(journey, &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, matrices[i]);
-        }
-        steps = gd_min(steps, settings->max_iter - done);
-        if (!status) status = descend_models(journey, many, n, numbers, matrices, steps, weights, fits, numbers, &left);
-        n = left;
+        memory = gd_alloc(n, 8 * gd_metric_matrices(&journey->builder));
+        status = memory ? build_each(journey, n, numbers, weights, memory, each) : GD_NO_MEMORY;
+        if (!journey->builder.rows) steps = most;
+        if (!status) status = descend_models(journey, many, n, numbers, each, gd_min(steps, most - done), weights, fits, numbers, &n);
+        done += steps;
+        if (status || done >= most || !journey->builder.rows) break;
+        int64_t rows = 4 * journey->builder.engine.problem.n;
+        close_builder(journey);
+        status = open_builder(journey, rows > all / 2 ? 0 : rows);
     }
     gd_release(memory);
-    gd_release(matrices);
+    gd_release((void *)each);
     return status;
 }
 
 /* The points of one batch, and then their models. */
 static gd_status descend_points(gd_journey *journey, gd_many *many, double *weights, gd_fit *fits) {
     const gd_point *points = journey->points, *last = points + journey->n_points - 1;
-    int64_t n = last->first + last->count - points->first, i = 0, left = 0, size = journey->size;
-    const int64_t *numbers = journey->order + points->first;
+    int64_t n = last->first + last->count - points->first, i = 0, size = journey->size;
+    int64_t most = gd_min(STAGE_STEPS, journey->settings->max_iter);
     double *at = gd_alloc(journey->n_points, 8 * size), *matrices = NULL, **each = gd_alloc(n, sizeof *each);
-    int64_t *rest = gd_alloc(n, sizeof *rest), most = gd_min(STAGE_STEPS, journey->settings->max_iter);
-    gd_status status = at && each && rest ? GD_OK : GD_NO_MEMORY;
+    int64_t *numbers = gd_alloc(n, sizeof *numbers);
+    gd_status status = at && each && numbers ? GD_OK : GD_NO_MEMORY;
     for (int64_t p = 0; !status && p < journey->n_points; p++) journey->points[p].weights = at + p * size;
     if (!status) status = set_out_points(journey, &matrices);
     for (int64_t p = 0; !status && p < journey->n_points; p++)
         for (int64_t l = 0; l < points[p].count; l++, i++) {
+            numbers[i] = journey->order[points[p].first + l];
             memcpy(weights + numbers[i] * size, points[p].weights, sizeof *weights * (size_t)size);
             each[i] = points[p].matrices;
         }
-    if (!status) status = descend_models(journey, many, n, numbers, each, most, weights, fits, rest, &left);
-    if (!status && left) status = refine(journey, many, left, rest, most, weights, fits);
+    int together = journey->builder.rows != NULL; /* a sample knows no splits */
+    if (!status && together) status = descend_models(journey, many, n, numbers, each, most, weights, fits, numbers, &n);
+    if (!status && n && (!together || most < journey->settings->max_iter)) status = descend_apart(journey, many, n, numbers, together ? most : 0, weights, fits);
     close_builder(journey);
     gd_release(matrices);
     gd_release(at);
     gd_release((void *)each);
-    gd_release(rest);
+    gd_release(numbers);
     return status;
 }
 
@@ -355,7 +382,7 @@ static int64_t batch_of(const gd_journey *journey, const gd_point *points, int64
     double p = (double)problem->X.n_cols + 1.0, k = (double)problem->n_outputs;
     double matrix = p > GD_WIDEST_METRIC ? p : p * (p + GD_LANES_F), bytes = 0.0;
     for (int64_t i = 0; i < n; i++) {
-        bytes += 8.0 * (2.0 * fmin(k * matrix, fmax(matrix, 8e6)) + (double)points[i].count * (double)(gd_walk_vectors(PAIRS) + 4) * k * p);
+        bytes += 8.0 * (double)(points[i].count + 1) * (2.0 * fmin(k * matrix, fmax(matrix, 8e6)) + (double)(gd_walk_vectors(PAIRS) + 4) * k * p);
         if (i && bytes > WORKING_BYTES) return i;
     }
     return n;

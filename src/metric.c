@@ -185,12 +185,6 @@ static double moved(const gd_metric *metric) {
     return total > 0.0 ? change / total : INFINITY;
 }
 
-static double mean(int64_t n, const double *x) {
-    double sum = 0.0;
-    for (int64_t i = 0; i < n; i++) sum += x[i];
-    return sum / (double)n;
-}
-
 /* Where no row bends (all beyond a kink) any curvature is better than none: the loss's largest. */
 static void bend_if_flat(gd_metric *metric, double weight_mean) {
     int64_t n = metric->n_factors * metric->engine.problem.n;
@@ -301,10 +295,10 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
     gd_status status = GD_OK;
-    if (engine->problem.weight.data)
+    if (metric->row_weight) weight_sum = metric->row_weight_sum;
+    else if (engine->problem.weight.data)
         status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
     else weight_sum = (double)n;
-    if (metric->row_weight) weight_sum *= mean(n, metric->row_weight);
     bend_if_flat(metric, weight_sum > 0.0 ? weight_sum / (double)n : 1.0);
     for (int64_t f = 0; !status && f < metric->n_factors; f++) {
         double *H = metric->model + f * matrix;
@@ -328,10 +322,10 @@ int64_t gd_metric_bent_rows(const gd_metric *metric) {
 
 /* ---- for several models ---------------------------------------------------------------------------------------------- */
 
-void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_weight) {
+void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_weight, double row_weight_sum) {
     gd_problem *problem = &metric->engine.problem;
     problem->loss = model->loss, problem->loss_param = model->loss_param, problem->l2 = model->l2, problem->l1 = model->l1;
-    metric->row_weight = row_weight;
+    metric->row_weight = row_weight, metric->row_weight_sum = row_weight_sum;
     metric->built = 0;
 }
 
@@ -341,7 +335,7 @@ int64_t gd_metric_matrices(const gd_metric *metric) {
 
 gd_metric gd_metric_view(const gd_metric *metric, const gd_model *model, double *matrices) {
     gd_metric view = *metric;
-    gd_metric_aim(&view, model, NULL);
+    gd_metric_aim(&view, model, NULL, 0.0);
     view.model = matrices;
     view.factor = metric->keep_model ? matrices + gd_metric_matrices(metric) / 2 : matrices;
     view.arena = view.room = NULL, view.rows = NULL;

@@ -23,6 +23,7 @@ typedef struct gd_metric {
     double *bias;          /* (k) without an intercept to fit: the given biases, which stay */
     double *least;         /* (p) smallest pivots */
     const double *row_weight; /* (m) what s of a row is multiplied with, NULL: 1 */
+    double row_weight_sum;    /* then: the sum of s times that */
     void *arena, *room;    /* room: scratch of the gram tasks */
     int built;
 } gd_metric;
@@ -40,8 +41,8 @@ void gd_metric_free(gd_metric *metric);
 /* Build at these weights (gd_run layout), unless the curvature has moved by less than `unless_moved` of itself since. */
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved);
 
-/* The next build is for this model; row_weight as above, (m) or NULL. */
-void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_weight);
+/* The next build is for this model; row_weight (m) or NULL, and its sum, as above. */
+void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_weight, double row_weight_sum);
 
 /* The same columns and coordinates with the penalty of this model and matrices of its own, which are not the metric's to build or free:
  * gd_metric_matrices() doubles, laid out like those at metric->model. */

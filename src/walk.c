@@ -39,6 +39,20 @@ static void remember(gd_walk *walk) {
     if (product > 1e-12 * gd_norm(size, s) * gd_norm(size, y)) pairs->rho[pairs->count++] = 1.0 / product;
 }
 
+/* Softmax does not change where the same is added to all outputs, so that at the minimum the penalised weights of a feature have mean 0. The
+ * metric, made for each output by itself, does not see how little else there is to gain in that direction: go there at once. */
+static void recentre(gd_walk *walk) {
+    int64_t k = walk->metric->k, p = walk->metric->p;
+    for (int64_t j = 0; j < p; j++) {
+        double mean = 0.0;
+        for (int64_t c = 0; c < k; c++) mean += walk->target[c * p + j] / (double)k;
+        for (int64_t c = 0; c < k; c++) {
+            walk->target[c * p + j] -= mean;
+            walk->step[c * p + j] = walk->target[c * p + j] - walk->v[c * p + j];
+        }
+    }
+}
+
 /* step = -H gradient by the two-loop recursion. */
 static void quasi_newton_step(gd_walk *walk) {
     const gd_pairs none = {0}, *pairs = walk->trust_metric ? &none : &walk->pairs;
@@ -61,6 +75,7 @@ static void quasi_newton_step(gd_walk *walk) {
         for (int64_t j = 0; j < size; j++) r[j] += (a[i] - b) * pairs->s[i][j];
     }
     for (int64_t j = 0; j < size; j++) r[j] = -r[j], walk->target[j] = walk->v[j] + r[j];
+    if (walk->metric->engine.problem.softmax && walk->metric->engine.problem.l2 > 0.0) recentre(walk);
     walk->slope = gd_dot(size, walk->gradient, r);
     walk->decrement = -0.5 * walk->slope;
     if (walk->rescale || !pairs->count) return;
