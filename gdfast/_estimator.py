@@ -476,7 +476,7 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
 
     def _neurons(self, X: Matrix) -> tuple[ReadRows, Array, Array | float]:
         """X, checked, and the fitted weights and biases; of one output as a vector and a number."""
-        check_is_fitted(self)
+        check_is_fitted(self, "coef_")
         checked: ReadRows = self._check_X(X, reset=False)
         coef, intercept = dense(self.coef_), np.asarray(self.intercept_)
         if coef.ndim == 1 or coef.shape[0] == 1:

@@ -220,7 +220,7 @@ def _descend(
     early = bool(one.early_stopping)
     train, whole = [part[0] for part in parts], [None if split is None else split.train for split in splits]
     table = _table(train, [part[1] for part in parts] if early else tests, n)
-    models = _models(points, data, whole)
+    models = _models(points, data, whole, _lines(train))
     settings = {"max_iter": one.max_iter, "tol": -1.0 if one.tol is None else one.tol}
     settings |= {"n_iter_no_change": one.n_iter_no_change, "stop_early": early, "n_threads": threads(one.n_threads)}
     weights, report = descend_together(problem, models, table, **settings)
@@ -247,20 +247,24 @@ def _table(train: Sequence[Numbers | None], validate: Sequence[Numbers | None], 
     return np.stack(lines) if lines else None
 
 
-def _models(points: Sequence[Point], data: Rows, splits: Sequence[Numbers | None]) -> list[Any]:
-    """Models as the engine knows them, those of a point side by side."""
-    line = np.cumsum([rows is not None for rows in splits]) - 1
+def _lines(train: Sequence[Numbers | None]) -> list[int]:
+    """Which line of the table is that of each split; -1: all rows train."""
+    counted = np.cumsum([rows is not None for rows in train]) - 1
+    return [-1 if rows is None else int(line) for rows, line in zip(train, counted, strict=True)]
+
+
+def _models(points: Sequence[Point], data: Rows, whole: Sequence[Numbers | None], lines: Sequence[int]) -> list[Any]:
+    """Models as the engine knows them, those of a point side by side; whole: the rows by which classes are balanced."""
     of_class: dict[Any, Array | None] = {}  # one array for equal weights: the engine tells them apart by it
     models = []
     for point in points:
         terms = error_terms(point.loss, *point._penalty(), point.epsilon, getattr(point, "quantile", 0.5))
         class_weight = getattr(point, "class_weight", None)
-        for i, rows in enumerate(splits):
+        for i, (rows, line) in enumerate(zip(whole, lines, strict=True)):
             key = (class_weight, i) if isinstance(class_weight, str) else id(class_weight)
             if key not in of_class:
                 of_class[key] = weigh(point, data, rows)
-            split = -1 if rows is None else int(line[i])
-            models.append((terms["loss"], terms["param"], terms["l2"], terms["l1"], split, of_class[key]))
+            models.append((terms["loss"], terms["param"], terms["l2"], terms["l1"], line, of_class[key]))
     return models
 
 

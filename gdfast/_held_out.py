@@ -22,7 +22,7 @@ from gdfast._threads import threads
 from gdfast._types import Array, Doubles, Numbers, Scores
 from gdfast.classifier import GDClassifier
 from gdfast.functional import type_of_scores
-from gdfast.regressor import GDRegressor
+from gdfast.regressor import LOG_LINK, GDRegressor
 from gdfast.rows.sparse import as_rows, check_rows_finite
 
 _MOST_BYTES = 2**27  # of raw scores at a time
@@ -88,7 +88,7 @@ def _scores(
     own = [name for name, scorer in scorers.items() if _is_own(scorer, models, len(test))]
     silent = all(scorer.call is minus_loss for scorer in scorers.values())
     for part, z in [(models, None)] if silent else _with_raw_scores(models, data.X, test):
-        known = {name: _own_scores(part[0], z, data.y[test], **cut[name]) for name in own}
+        known = {name: _own_scores(part, z, data.y[test], **cut[name]) for name in own}
         for i, model in enumerate(part):
             model = model if z is None else _knowing(model, X_test, z[:, i])
             scores: dict[str, Any] = {}
@@ -166,14 +166,15 @@ def _is_own(scorer: Scorer, models: list[Any], n: int) -> bool:
     return isinstance(scorer.call, _PassthroughScorer) and _is_ours(models) and n > 1
 
 
-def _own_scores(model: Any, z: Any, y: Array, sample_weight: Array | None = None) -> Doubles:
-    """What `score` says of each of some models like this one, by their raw scores (rows, models, k)."""
-    if isinstance(model, GDClassifier):
+def _own_scores(models: list[Any], z: Any, y: Array, sample_weight: Array | None = None) -> Doubles:
+    """What `score` says of each of the models, by their raw scores (rows, models, k)."""
+    if isinstance(models[0], GDClassifier):
         codes = z[:, :, 0] > 0 if z.shape[2] == 1 else z.argmax(axis=2)
         accuracy: Doubles = np.average(codes == y[:, None], axis=0, weights=sample_weight)
         return accuracy
     y = y.reshape(len(y), 1, -1).astype(np.float64)
-    answers = np.exp(z) if model.loss in ("poisson", "gamma") else z
+    exponential = np.array([[model.loss in LOG_LINK] for model in models])
+    answers = np.exp(z, out=z.copy(), where=exponential)
     weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
     left = np.einsum("i,imk->mk", weight, np.square(y - answers))
     spread = np.einsum("i,imk->mk", weight, np.square(y - np.average(y, axis=0, weights=weight)))

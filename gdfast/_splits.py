@@ -26,7 +26,13 @@ def read_splits(cv: Any, X: Any, y: Array, classes: Array | None, codes: Array, 
     `params` go to the splitter: `groups`, say.
     """
     splitter = check_cv(cv, y, classifier=classes is not None)
-    splits = [_read(pair, len(y), i) for i, pair in enumerate(splitter.split(X, y, **params))]
+    splits = [
+        Split(
+            _numbers(train, len(y), f"training set of split {i}"),
+            _numbers(test, len(y), f"test set of split {i}"),
+        )
+        for i, (train, test) in enumerate(splitter.split(X, y, **params))
+    ]
     if not splits:
         raise ValueError(f"cv must make at least one split, got none from {short(cv)}")
     for i, split in enumerate(splits):
@@ -41,14 +47,6 @@ def read_splits(cv: Any, X: Any, y: Array, classes: Array | None, codes: Array, 
                     f"{short(classes[missing[0]].item())} in split {i}"
                 )
     return splits
-
-
-def _read(pair: Any, n: int, i: int) -> Split:
-    try:
-        train, test = pair
-    except (TypeError, ValueError):
-        raise ValueError(f"cv must yield pairs of training and test rows, got {short(pair)} as split {i}") from None
-    return Split(_numbers(train, n, f"training set of split {i}"), _numbers(test, n, f"test set of split {i}"))
 
 
 def _numbers(rows: Any, n: int, where: str) -> Numbers:

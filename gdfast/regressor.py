@@ -30,7 +30,7 @@ from gdfast.portable import Portable
 from gdfast.streaming import NumberStream
 
 _LOSSES = get_args(RegressionLoss)
-_LOG_LINK = ("poisson", "gamma")
+LOG_LINK = ("poisson", "gamma")
 
 
 class NumberModel(MultiOutputMixin, RegressorMixin, DescentEstimator):
@@ -67,11 +67,11 @@ class NumberModel(MultiOutputMixin, RegressorMixin, DescentEstimator):
         array([2.])
         """
         answers = self._raw_scores(X)
-        return np.exp(answers, out=answers) if self.loss in _LOG_LINK else answers
+        return np.exp(answers, out=answers) if self.loss in LOG_LINK else answers
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        if self.loss in _LOG_LINK:
+        if self.loss in LOG_LINK:
             tags.target_tags.positive_only = True
             # True all the same, but scikit-learn's check of this tag draws negative targets.
             tags.target_tags.multi_output = False

@@ -115,7 +115,7 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
     >>> model.scores_.shape, model.coef_path_.shape
     ((2, 20, 5), (2, 20, 10))
     >>> int((model.coef_ != 0).sum()), model.best_score_ > 0.45
-    (6, True)
+    (5, True)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
