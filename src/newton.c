@@ -2,7 +2,7 @@
  * at a sample of rows (metric.c), turns it into a step that no feature's scale can slow down:
  *
  *     delta = -M^-1 grad E,  corrected by the last few steps (L-BFGS, Nocedal & Wright, algorithm 7.4, with H_0 = M^-1)
- *     delta = argmin grad E.delta + delta'M delta / 2 + l1 ||w + delta||_1   (L1: coordinate descent)
+ *     delta = argmin grad E.delta + delta'M delta / 2 + l1 ||w + delta||_1   (L1: proximal.c)
  *
  * A line search with the pass's own error and gradient safeguards it. -grad E.delta / 2, half the squared Newton decrement,
  * estimates E - E*. Descent begins on the sample itself, in cache, since the sample's optimum is within about p / 2m of E*.
@@ -14,7 +14,7 @@
 #include "metric.h"
 #include "updates.h"
 
-enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, MOST_SWEEPS = 1000, WIDEST = 2048, WINDOW = 4,
+enum { MEMORY = 20, MOST_SAMPLE_STEPS = 50, MOST_TRIALS = 40, WIDEST = 2048, WINDOW = 4,
        MOST_ROWS = 1 << 19 /* of a sample */ };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
@@ -119,51 +119,12 @@ static void quasi_newton_step(gd_newton_work *work) {
     work->decrement = fmax(work->decrement, 0.5 * gd_dot(size, work->gradient, q));
 }
 
-/* The nearest value to v that weight j of an output may have; the bias, j = d, any. */
-static double within_bounds(const gd_metric *metric, int64_t output, int64_t j, double v) {
-    int64_t d = metric->columns.d;
-    return j < d ? gd_clip(&metric->engine.problem, output * d + j, v * metric->scale[j]) / metric->scale[j] : v;
-}
-
-/* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| within its bounds by cyclic coordinate descent
- * over the active weights, with full sweeps to find new ones (Friedman, Hastie & Tibshirani 2010). product = H delta. */
-static void coordinate_descent(gd_metric *metric, const double *H, int64_t output, const double *v, const double *gradient,
-                               double *target, double *product) {
-    const gd_problem *problem = &metric->engine.problem;
-    int64_t d = metric->columns.d, p = metric->p, stride = metric->diagonal ? 0 : metric->p_pad;
-    double first = 0.0;
-    int everything = 1;
-    memcpy(target, v, sizeof *v * (size_t)p);
-    memset(product, 0, sizeof *v * (size_t)p);
-    for (int sweep = 0; sweep < MOST_SWEEPS && !gd_engine_poll(&metric->engine); sweep++) {
-        double gain = 0.0;
-        for (int64_t j = 0; j < p; j++) {
-            if (!everything && target[j] == 0.0) continue;
-            double bend = metric->diagonal ? H[j] : H[j * stride + j], threshold = j < d ? problem->l1 * metric->scale[j] : 0.0;
-            double moved_to = gd_soft(target[j] - (gradient[j] + product[j]) / bend, threshold / bend);
-            moved_to = within_bounds(metric, output, j, moved_to);
-            double change = moved_to - target[j];
-            if (change == 0.0) continue;
-            target[j] = moved_to;
-            gain = fmax(gain, bend * change * change);
-            if (metric->diagonal) product[j] += H[j] * change;
-            else
-                for (int64_t l = 0; l < p; l++) product[l] += H[j * stride + l] * change;
-        }
-        if (sweep == 0) first = gain;
-        int settled = gain <= 1e-16 * first || metric->diagonal;
-        if (everything && settled) return;
-        everything = settled;
-    }
-}
-
 static void proximal_step(gd_newton_work *work) {
     gd_metric *metric = work->metric;
     double l1 = metric->engine.problem.l1, quadratic = 0.0, kinks = 0.0;
     int64_t p = metric->p;
     for (int64_t c = 0; c < metric->k; c++) {
-        const double *H = metric->model + (metric->n_factors == 1 ? 0 : c) * p * (metric->diagonal ? 1 : metric->p_pad);
-        coordinate_descent(metric, H, c, work->v + c * p, work->gradient + c * p, work->target + c * p, work->room + c * p);
+        gd_metric_minimise(metric, c, work->v + c * p, work->gradient + c * p, work->target + c * p, work->room + c * p);
         for (int64_t j = c * p; j < (c + 1) * p; j++) {
             work->step[j] = work->target[j] - work->v[j];
             quadratic += work->step[j] * work->room[j];
