@@ -251,7 +251,7 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
 static void complete(gd_metric *metric, const double *h, double *H, double weight_sum) {
     int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
     double l2 = metric->engine.problem.l2, top = 0.0, bend = 0.0;
-    int penalty_decides = l2 > 0.0 && metric->engine.problem.smoothing > 0.0;
+    int penalty_decides = metric->engine.problem.smoothing > 0.0;
     double damping = gd_metric_bent_rows(metric) < p && !penalty_decides ? 1e-7 : 1e-10;
     if (metric->diagonal)
         for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
