@@ -30,7 +30,7 @@ EVERY_LOSS = [
 TIGHT = {"tol": 1e-14}
 
 # With L1 and a kink in the loss, rounding may leave that much to gain.
-TOL_OF_L1 = {"huber": 1e-6, "absolute_error": 1e-6, "hinge": 1e-9}
+TOL_OF_L1 = {}
 
 SOLVED = [
     *(Estimator(**loss) for Estimator, loss in EVERY_LOSS if loss["loss"] != "perceptron"),
