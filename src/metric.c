@@ -246,13 +246,13 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
 
 /* Divide by sum s, add the penalty and a trace of damping that makes singular problems solvable and leaves regular ones alone:
  * 1e-10 of each diagonal element, 1e-7 with fewer rows than columns, where it alone decides among the solutions and rounding
- * must not (rounded kinks bend so few rows that it would outdo the penalty, which decides there); more where a column has no curvature
- * at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
+ * must not. With rounded kinks so few rows bend that it would outdo the penalty, and hide what is left to gain. More where a column has
+ * no curvature at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
 static void complete(gd_metric *metric, const double *h, double *H, double weight_sum) {
     int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
     double l2 = metric->engine.problem.l2, top = 0.0, bend = 0.0;
-    int penalty_decides = metric->engine.problem.smoothing > 0.0;
-    double damping = gd_metric_bent_rows(metric) < p && !penalty_decides ? 1e-7 : 1e-10;
+    int rounded = metric->engine.problem.smoothing > 0.0;
+    double damping = gd_metric_bent_rows(metric) < p && !rounded ? 1e-7 : 1e-10;
     if (metric->diagonal)
         for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
     else

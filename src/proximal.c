@@ -1,9 +1,9 @@
 /* argmin gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| within the bounds: the step that solver auto takes
  * where L1 or bounds act.
  *
- * Sweeps over the coordinates (Friedman, Hastie & Tibshirani 2010) find which weights are free, neither 0 under L1 nor at a bound. Alone they
- * would take for ever where H is ill-conditioned, as it is wherever few rows bend. So the free ones are solved for at once, up to where
- * the first of them stops being free (Lee, Battle, Raina & Ng 2007), and sweeps ask again who is. It has been solved once
+ * Sweeps over the coordinates (Friedman, Hastie & Tibshirani 2010) find which weights are free: neither 0 under L1 nor at a bound.
+ * Alone they would take for ever where H is ill-conditioned, as it is wherever few rows bend. So the free ones are solved for at
+ * once, up to where the first of them stops being free (Lee, Battle, Raina & Ng 2007), and sweeps ask again who is. Done once
  * a sweep after a full step frees and stops nobody. */
 #include <math.h>
 #include <string.h>
