@@ -212,6 +212,8 @@ int gd_engine_poll(gd_engine *engine) {
     return engine->interrupted;
 }
 
+int gd_engine_ends(gd_engine *engine, int worker) { return worker == 0 ? gd_engine_poll(engine) : engine->interrupted; }
+
 /* Even the clock costs too much for a batch of a few rows. sums: elements written besides what is read of X. */
 static int poll_by_work(gd_engine *engine, int64_t rows, int64_t sums) {
     engine->work += (double)(rows * (row_elements(&engine->problem.X) + 64)) + (double)sums;

@@ -59,6 +59,9 @@ gd_status gd_engine_state(gd_engine *engine);
 /* 1 if the call is to end: asks hooks->poll at most every 20 ms. Only for the calling thread. */
 int gd_engine_poll(gd_engine *engine);
 
+/* The same for any thread; the calling one is worker 0. */
+int gd_engine_ends(gd_engine *engine, int worker);
+
 /* count * size bytes, zeroed, 64-byte aligned; NULL if that overflows or is not to be had. */
 void *gd_alloc(int64_t count, int64_t size);
 void gd_release(void *memory);

@@ -5,13 +5,14 @@
 
 #include "threads.h"
 
-gd_status gd_flock_init(gd_flock *flock, int64_t n) {
+gd_status gd_flock_init(gd_flock *flock, int64_t n, const gd_metric *metric) {
     flock->n = n;
+    flock->scratch = gd_alloc(flock->many->n_threads, 8 * gd_metric_scratch(metric));
     flock->moving = gd_alloc(n, sizeof *flock->moving);
     flock->models = gd_alloc(n, sizeof *flock->models);
     flock->weights = gd_alloc(2 * n, sizeof *flock->weights);
     flock->error = gd_alloc(2 * n, sizeof *flock->error);
-    if (!flock->moving || !flock->models || !flock->weights || !flock->error) return GD_NO_MEMORY;
+    if (!flock->scratch || !flock->moving || !flock->models || !flock->weights || !flock->error) return GD_NO_MEMORY;
     flock->gradients = flock->weights + n, flock->validation = flock->error + n;
     return GD_OK;
 }
@@ -21,6 +22,7 @@ void gd_flock_free(gd_flock *flock) {
     gd_release(flock->models);
     gd_release(flock->weights);
     gd_release(flock->error);
+    gd_release(flock->scratch);
 }
 
 /* E at where the walk stands is known. */
@@ -52,7 +54,7 @@ static void advance(void *context, int64_t i, int worker) {
     const gd_flock *flock = context;
     gd_member *member = flock->moving[i];
     gd_walk *walk = &member->walk;
-    walk->worker = worker;
+    gd_metric_lend(&member->metric, flock->scratch + worker * gd_metric_scratch(&member->metric), &flock->many->engine, worker);
     walk->new_error = flock->error[i];
     gd_add_l1(&member->metric.engine.problem, walk->weights, &walk->new_error, NULL);
     gd_metric_gradient(&member->metric, walk->full_gradient, walk->new_gradient);
@@ -77,7 +79,7 @@ static gd_status rebuild_stale(gd_flock *flock, int64_t n) {
         if (member->next != GD_REBUILD) continue;
         gd_status status = flock->rebuild ? flock->rebuild(flock->context, member) : GD_OK;
         if (status) return status;
-        member->walk.worker = 0;
+        gd_metric_lend(&member->metric, flock->scratch, &flock->many->engine, 0);
         member->next = gd_walk_plan(&member->walk, flock->tol, 1);
     }
     return GD_OK;
@@ -89,7 +91,6 @@ gd_status gd_flock_descend(gd_flock *flock, const int64_t *models) {
         gd_member *member = &flock->members[i];
         memcpy(member->walk.new_v, member->walk.v, sizeof *member->walk.v * (size_t)member->metric.size);
         member->next = GD_TRY, member->started = 0;
-        member->walk.watch = watch;
     }
     for (;;) {
         int64_t n = 0;
@@ -104,7 +105,7 @@ gd_status gd_flock_descend(gd_flock *flock, const int64_t *models) {
         gd_status status = gd_many_evaluate(flock->many, n, flock->models, (const double *const *)flock->weights, flock->error,
                                             flock->validation, flock->gradients);
         if (status) return status;
-        gd_parallel(n, advance, flock, watch->n_threads);
+        gd_parallel(n, advance, flock, flock->many->n_threads);
         if (watch->interrupted) return GD_INTERRUPTED;
         if ((status = rebuild_stale(flock, n))) return status;
     }

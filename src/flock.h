@@ -35,9 +35,11 @@ typedef struct gd_flock {
     int64_t *models;       /* (n) */
     double **weights, **gradients; /* (n) */
     double *error, *validation;    /* (n) */
+    double *scratch;               /* (n_threads, gd_metric_scratch) */
 } gd_flock;
 
-gd_status gd_flock_init(gd_flock *flock, int64_t n);
+/* For n members in views of this metric; flock->many is set. */
+gd_status gd_flock_init(gd_flock *flock, int64_t n, const gd_metric *metric);
 void gd_flock_free(gd_flock *flock);
 
 /* Member i descends the model models[i] of many->grid from its walk.v. */

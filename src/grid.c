@@ -152,7 +152,7 @@ static gd_status gather(gd_journey *journey, gd_many *many, int64_t n, gd_flock 
     *flock = (gd_flock){.many = many, .settings = journey->settings};
     *arena = gd_alloc(n, 8 * (gd_walk_vectors(PAIRS) * size + 2 * full));
     flock->members = gd_alloc(n, sizeof *flock->members);
-    gd_status status = *arena && flock->members ? gd_flock_init(flock, n) : GD_NO_MEMORY;
+    gd_status status = *arena && flock->members ? gd_flock_init(flock, n, &journey->builder) : GD_NO_MEMORY;
     double *at = *arena;
     for (int64_t i = 0; !status && i < n; i++) {
         gd_walk *walk = &flock->members[i].walk;

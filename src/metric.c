@@ -134,24 +134,25 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     if (status) return status;
     int64_t k = problem->n_outputs, d = problem->X.n_cols, p = d + (problem->fit_intercept ? 1 : 0);
     int64_t p_pad = (p + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F, matrix = diagonal ? p : p * p_pad;
+    metric->watch = &metric->engine;
     metric->k = k, metric->p = p, metric->p_pad = p_pad, metric->size = k * p;
     metric->diagonal = diagonal;
-    metric->keep_model = gd_is_proximal(problem) && !diagonal;
+    metric->proximal = gd_is_proximal(problem) && !diagonal;
     /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
     int alike = k == 1 || problem->loss == gd_loss_squared_error;
     int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 1e9;
     metric->n_factors = alike || dear ? 1 : k;
     int64_t f = metric->n_factors, threads = metric->engine.n_threads;
     int64_t room = diagonal ? p_pad : (2 * GD_GRAM_ROWS + PANEL) * p_pad;
-    double *at = metric->arena = gd_alloc(f * matrix * (metric->keep_model ? 2 : 1) + 3 * d + 2 * f * sample.n + p + k + threads * room, 8);
+    double *at = metric->arena = gd_alloc((f + metric->proximal) * matrix + 3 * d + 2 * f * sample.n + 2 * p + k + threads * room, 8);
     if (!at) return GD_NO_MEMORY;
     metric->room = at, at += threads * room;
     metric->model = at, at += f * matrix;
-    metric->factor = metric->keep_model ? at : metric->model;
-    if (metric->keep_model) at += f * matrix;
+    metric->factor = metric->proximal ? at : metric->model;
+    if (metric->proximal) at += matrix;
     metric->h = at, at += f * sample.n;
     metric->h_built = at, at += f * sample.n;
-    metric->least = at, at += p;
+    metric->least = at, at += 2 * p;
     metric->bias = at, at += k;
     metric->center = at, at += d;
     metric->scale = at, at += d;
@@ -256,13 +257,13 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
 
 /* Divide by sum s, add the penalty and a trace of damping that makes singular problems solvable and leaves regular ones alone:
  * 1e-10 of each diagonal element, 1e-7 with fewer rows than columns, where it alone decides among the solutions and rounding
- * must not (rounded kinks bend so few rows that it would outdo the penalty, which decides there); more where a column has no curvature
- * at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
+ * must not. With rounded kinks so few rows bend that it would outdo the penalty, and hide what is left to gain. More where a column has
+ * no curvature at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
 static void complete(gd_metric *metric, const double *h, double *H, double weight_sum) {
     int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
     double l2 = metric->engine.problem.l2, top = 0.0, bend = 0.0;
-    int penalty_decides = l2 > 0.0 && metric->engine.problem.smoothing > 0.0;
-    double damping = gd_metric_bent_rows(metric) < p && !penalty_decides ? 1e-7 : 1e-10;
+    int rounded = metric->engine.problem.smoothing > 0.0;
+    double damping = gd_metric_bent_rows(metric) < p && !rounded ? 1e-7 : 1e-10;
     if (metric->diagonal)
         for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
     else
@@ -284,7 +285,6 @@ static void complete(gd_metric *metric, const double *h, double *H, double weigh
 
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved) {
     gd_engine *engine = &metric->engine;
-    const gd_kernels *kernels = engine->kernels;
     int64_t n = engine->problem.n, matrix = metric->diagonal ? metric->p : metric->p * metric->p_pad;
     double weight_sum = 0.0, ignored;
     gd_engine_set_weights(engine, weights);
@@ -305,10 +305,7 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
         status = metric->diagonal ? sum_diagonal(metric, metric->h + f * n, H) : sum_gram(metric, metric->h + f * n, H);
         if (status) break;
         complete(metric, metric->h + f * n, H, weight_sum > 0.0 ? weight_sum : 1.0);
-        if (metric->diagonal) continue;
-        double *factor = metric->factor + f * matrix;
-        if (metric->keep_model) memcpy(factor, H, sizeof *H * (size_t)matrix);
-        kernels->cholesky(metric->p, metric->p_pad, factor, metric->least);
+        if (!metric->diagonal && !metric->proximal) engine->kernels->cholesky(metric->p, metric->p_pad, H, metric->least);
     }
     metric->built = !status;
     return status;
@@ -330,23 +327,32 @@ void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_w
 }
 
 int64_t gd_metric_matrices(const gd_metric *metric) {
-    return metric->n_factors * (metric->diagonal ? metric->p : metric->p * metric->p_pad) * (metric->keep_model ? 2 : 1);
+    return metric->n_factors * (metric->diagonal ? metric->p : metric->p * metric->p_pad);
 }
 
 gd_metric gd_metric_view(const gd_metric *metric, const gd_model *model, double *matrices) {
     gd_metric view = *metric;
     gd_metric_aim(&view, model, NULL, 0.0);
-    view.model = matrices;
-    view.factor = metric->keep_model ? matrices + gd_metric_matrices(metric) / 2 : matrices;
+    view.model = view.factor = matrices;
     view.arena = view.room = NULL, view.rows = NULL;
     return view;
+}
+
+int64_t gd_metric_scratch(const gd_metric *metric) { return metric->proximal ? metric->p * (metric->p_pad + 5) : 3 * metric->p; }
+
+void gd_metric_lend(gd_metric *view, double *scratch, gd_engine *watch, int worker) {
+    view->watch = watch, view->worker = worker;
+    view->room = scratch, scratch += 3 * view->p;
+    if (!view->proximal) return;
+    view->least = scratch, scratch += 2 * view->p;
+    view->factor = scratch;
 }
 
 /* ---- using it ------------------------------------------------------------------------------------------------------ */
 
 /* U'U x = in, by rows of U: forward with axpys, back with dots. */
 static void solve_one(int64_t p, int64_t p_pad, const double *U, const double *in, double *x) {
-    memcpy(x, in, sizeof *x * (size_t)p);
+    if (x != in) memcpy(x, in, sizeof *x * (size_t)p);
     for (int64_t k = 0; k < p; k++) {
         const double *row = U + k * p_pad;
         double value = x[k] /= row[k];
@@ -367,6 +373,18 @@ void gd_metric_solve(const gd_metric *metric, const double *in, double *out) {
         else solve_one(p, metric->p_pad, metric->factor + f * p * metric->p_pad, in + c * p, out + c * p);
     }
 }
+
+void gd_metric_factor_part(gd_metric *metric, const double *H, const int64_t *j, int64_t n) {
+    int64_t stride = metric->p_pad;
+    double *least = metric->least + metric->p;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t l = i; l < n; l++) metric->factor[i * stride + l] = H[j[i] * stride + j[l]];
+        least[i] = 1e-12 * H[j[i] * stride + j[i]];
+    }
+    metric->engine.kernels->cholesky(n, stride, metric->factor, least);
+}
+
+void gd_metric_solve_part(const gd_metric *metric, int64_t n, double *x) { solve_one(n, metric->p_pad, metric->factor, x, x); }
 
 void gd_metric_gradient(const gd_metric *metric, const double *gradient, double *out) {
     int64_t d = metric->columns.d, p = metric->p;

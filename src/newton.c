@@ -2,7 +2,7 @@
  * at a sample of rows (metric.c), turns it into a step that no feature's scale can slow down:
  *
  *     delta = -M^-1 grad E,  corrected by the last few steps (L-BFGS, Nocedal & Wright, algorithm 7.4, with H_0 = M^-1)
- *     delta = argmin grad E.delta + delta'M delta / 2 + l1 ||w + delta||_1   (L1: coordinate descent)
+ *     delta = argmin grad E.delta + delta'M delta / 2 + l1 ||w + delta||_1   (L1: proximal.c)
  *
  * A line search with the pass's own error and gradient safeguards it. -grad E.delta / 2, half the squared Newton decrement,
  * estimates E - E*. Descent begins on the sample itself, in cache, since the sample's optimum is within about p / 2m of E*.
@@ -64,7 +64,7 @@ static gd_status minimise(gd_walk *work, gd_engine *engine, double tol, int64_t 
             if ((status = rebuild(work))) return status;
             next = gd_walk_plan(work, tol, 1);
         }
-        if (work->watch->interrupted) return GD_INTERRUPTED;
+        if (work->metric->engine.interrupted) return GD_INTERRUPTED;
         while (next == GD_TRY) {
             if ((status = evaluate(work, engine, work->new_v, &work->new_error, work->new_gradient))) return status;
             next = gd_walk_judge(work);
@@ -200,7 +200,7 @@ gd_status gd_newton(gd_run *run) {
     int smooth = gd_loss_is_smooth(problem->loss), wide = problem->X.n_cols > GD_WIDEST_METRIC;
     int exact = problem->loss == gd_loss_squared_error;
     gd_metric metric;
-    gd_walk work = {.run = run, .metric = &metric, .watch = &metric.engine};
+    gd_walk work = {.run = run, .metric = &metric};
     double *arena = NULL;
     int64_t rows = wide ? 4096 : gd_metric_rows(problem, smooth);
     int float_lanes = exact && rows == 0 && !run->engine.pass.doubles && problem->n > 20000;

@@ -6,7 +6,7 @@
 
 #include "updates.h"
 
-enum { MOST_TRIALS = 40, MOST_SWEEPS = 1000, WINDOW = GD_WALK_WINDOW };
+enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW };
 
 int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
 
@@ -83,53 +83,12 @@ static void quasi_newton_step(gd_walk *walk) {
     walk->decrement = fmax(walk->decrement, 0.5 * gd_dot(size, walk->gradient, q));
 }
 
-double gd_walk_within_bounds(const gd_metric *metric, int64_t output, int64_t j, double v) {
-    int64_t d = metric->columns.d;
-    return j < d ? gd_clip(&metric->engine.problem, output * d + j, v * metric->scale[j]) / metric->scale[j] : v;
-}
-
-static int is_to_end(const gd_walk *walk) { return walk->worker == 0 ? gd_engine_poll(walk->watch) : walk->watch->interrupted; }
-
-/* One output's minimiser of gradient.delta + delta'H delta / 2 + sum_j threshold_j |v_j + delta_j| within its bounds by cyclic coordinate descent
- * over the active weights, with full sweeps to find new ones (Friedman, Hastie & Tibshirani 2010). product = H delta. */
-static void coordinate_descent(const gd_walk *walk, const double *H, int64_t output, const double *v, const double *gradient,
-                               double *target, double *product) {
-    const gd_metric *metric = walk->metric;
-    const gd_problem *problem = &metric->engine.problem;
-    int64_t d = metric->columns.d, p = metric->p, stride = metric->diagonal ? 0 : metric->p_pad;
-    double first = 0.0;
-    int everything = 1;
-    memcpy(target, v, sizeof *v * (size_t)p);
-    memset(product, 0, sizeof *v * (size_t)p);
-    for (int sweep = 0; sweep < MOST_SWEEPS && !is_to_end(walk); sweep++) {
-        double gain = 0.0;
-        for (int64_t j = 0; j < p; j++) {
-            if (!everything && target[j] == 0.0) continue;
-            double bend = metric->diagonal ? H[j] : H[j * stride + j], threshold = j < d ? problem->l1 * metric->scale[j] : 0.0;
-            double moved_to = gd_soft(target[j] - (gradient[j] + product[j]) / bend, threshold / bend);
-            moved_to = gd_walk_within_bounds(metric, output, j, moved_to);
-            double change = moved_to - target[j];
-            if (change == 0.0) continue;
-            target[j] = moved_to;
-            gain = fmax(gain, bend * change * change);
-            if (metric->diagonal) product[j] += H[j] * change;
-            else
-                for (int64_t l = 0; l < p; l++) product[l] += H[j * stride + l] * change;
-        }
-        if (sweep == 0) first = gain;
-        int settled = gain <= 1e-16 * first || metric->diagonal;
-        if (everything && settled) return;
-        everything = settled;
-    }
-}
-
 static void proximal_step(gd_walk *walk) {
     gd_metric *metric = walk->metric;
     double l1 = metric->engine.problem.l1, quadratic = 0.0, kinks = 0.0;
     int64_t p = metric->p;
     for (int64_t c = 0; c < metric->k; c++) {
-        const double *H = metric->model + (metric->n_factors == 1 ? 0 : c) * p * (metric->diagonal ? 1 : metric->p_pad);
-        coordinate_descent(walk, H, c, walk->v + c * p, walk->gradient + c * p, walk->target + c * p, walk->room + c * p);
+        gd_metric_minimise(metric, c, walk->v + c * p, walk->gradient + c * p, walk->target + c * p, walk->room + c * p);
         for (int64_t j = c * p; j < (c + 1) * p; j++) {
             walk->step[j] = walk->target[j] - walk->v[j];
             quadratic += walk->step[j] * walk->room[j];

@@ -18,8 +18,6 @@ typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest fir
 typedef struct gd_walk {
     gd_run *run;                      /* of the single descent; many share none */
     gd_metric *metric;
-    gd_engine *watch;                 /* whom coordinate descent asks whether the call is to end */
-    int worker;                       /* the thread it runs on */
     double *v, *gradient;             /* (size) where we are */
     double *new_v, *new_gradient;     /* (size) where we try to go */
     double *step, *target, *room;     /* (size) target = v + step, with exact zeros */
@@ -72,8 +70,5 @@ gd_next gd_walk_judge(gd_walk *walk);
 
 /* v = new_v, with all that belongs to it. */
 void gd_walk_accept(gd_walk *walk);
-
-/* The nearest value to v that weight j of an output may have; the bias, j = d, any. */
-double gd_walk_within_bounds(const gd_metric *metric, int64_t output, int64_t j, double v);
 
 #endif

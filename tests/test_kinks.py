@@ -61,11 +61,42 @@ def test_with_l1_it_is_the_optimum_of_a_linear_program(loss, n, d):
         assert_allclose(result.error, error, rtol=1e-12)
 
 
-def unbalanced(loss, X, y, s, w, b, alpha):
+@pytest.mark.parametrize("loss", RAMPS)
+def test_with_l1_and_ties_it_is_the_optimum_of_a_linear_program(loss):
+    """Many rows on one kink: integers as targets, zeros as features, more rows than weights at one score."""
+    rng = np.random.RandomState(0)
+    X = rng.uniform(size=(40, 3))
+    X[X < 0.6] = 0.0
+    y = (4 * rng.uniform(size=40)).astype(int).astype(float)
+    for target in [np.where(y == c, 1.0, -1.0) for c in range(4)] if loss == "hinge" else [y]:
+        options = {"loss": loss, "alpha": 0.01, "l1_ratio": 1.0, **PARAMETERS}
+        result = gdfast.gradient_descent(X, target, solver="auto", tol=1e-10, **options)
+        assert result.converged and "precision" not in result.message and result.n_passes < 500
+        assert_allclose(result.error, linear_program(loss, X, target, np.ones(40), 0.01), rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", RAMPS)
+def test_with_l1_it_is_the_optimum_of_nearly_collinear_columns(loss):
+    """Far from 0 in units of their spread, and more of them than rows: descent by coordinates alone would crawl."""
+    rng = np.random.default_rng(1)
+    for n, d in [(15, 30), (60, 8)]:
+        X = rng.normal(size=(n, d)) + 100.0 * rng.normal(size=(n, 1))
+        z = X[:, :8] @ rng.normal(size=8)
+        y = np.where(z > np.median(z), 1.0, -1.0) if loss == "hinge" else np.round(z)
+        for alpha in (1e-3, 3e-2):
+            options = {"loss": loss, "alpha": alpha, "l1_ratio": 1.0, **PARAMETERS}
+            result = gdfast.gradient_descent(X, y, solver="auto", tol=1e-8, **options)
+            least = linear_program(loss, X, y, np.ones(n), alpha)
+            assert result.converged and result.n_passes < 1000
+            assert -1e-9 * least <= result.error - least <= 1e-7 * least
+
+
+def unbalanced(loss, X, y, s, w, b, alpha, l1_ratio):
     """How far 0 is from the gradients that E has at (w, b), its kinks allowed for, in units of the columns' size."""
     Xb = np.column_stack([X / np.abs(X).max(axis=0), np.ones(len(X))])
-    fixed = np.append(alpha * w / np.abs(X).max(axis=0), 0.0)
-    free = []
+    l1 = alpha * l1_ratio / np.abs(X).max(axis=0)
+    fixed = np.append(alpha * (1 - l1_ratio) * w / np.abs(X).max(axis=0) + l1 * np.where(w == 0, -1.0, np.sign(w)), 0.0)
+    free = [np.diag(np.append(2 * l1, 0.0))[:-1][w == 0]]
     for cost, sign, shift in RAMPS[loss](y):
         t = sign * (X @ w + b) + shift
         slopes = (cost * s / s.sum() * sign)[:, None] * Xb
@@ -80,14 +111,15 @@ def unbalanced(loss, X, y, s, w, b, alpha):
 
 @pytest.mark.parametrize(("n", "d"), [(15, 30), (60, 8), (3000, 4)])
 @pytest.mark.parametrize("loss", RAMPS)
-def test_with_l2_rows_lie_on_their_kinks(loss, n, d):
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_with_l2_rows_lie_on_their_kinks(loss, n, d, l1_ratio):
     X, y, s = problem(loss, n, d)
     X = X / np.abs(X).max(axis=0)
     for alpha in (1e-3, 3e-2):
-        options = {"loss": loss, "alpha": alpha, "sample_weight": s, **PARAMETERS}
+        options = {"loss": loss, "alpha": alpha, "l1_ratio": l1_ratio, "sample_weight": s, **PARAMETERS}
         result = gdfast.gradient_descent(X, y, solver="auto", tol=1e-12, **options)
         assert result.converged
-        assert unbalanced(loss, X, y, s, result.coef, result.intercept, alpha) < 1e-6
+        assert unbalanced(loss, X, y, s, result.coef, result.intercept, alpha, l1_ratio) < 1e-6
 
 
 @pytest.mark.parametrize("loss", RAMPS)
