@@ -15,10 +15,11 @@ from gdfast._grid import copied, weigh, weighed
 from gdfast._threads import threads
 from gdfast._types import Array, Doubles
 from gdfast.functional import error_and_gradient
-from gdfast.rows.sparse import as_rows
+from gdfast.rows.sparse import as_rows, is_sparse
 
 _CURVED = ("squared_error", "poisson", "gamma", "log_loss", "squared_hinge", "modified_huber")
-_SAMPLE = 20_000  # rows that the curvature is taken from
+_SAMPLE = 10_000  # rows that the curvature is taken from
+_BLOCK = 256
 _STEPS = 30  # of the power iteration: more digits than the end of a grid needs
 
 
@@ -30,21 +31,22 @@ def alpha_grid(model: Any, data: Rows, l1_ratios: list[float], n_alphas: int) ->
 
     With L2 alone a direction of curvature c keeps the share c / (c + alpha) of its weight. The first alpha is the
     largest curvature at the best constant model, where every direction loses half of its weight or more; the last is
-    1e-8 of that, the square root of what float64 resolves: directions of less curvature carry rounding errors.
+    1e-4 of the least curvature along a single feature, where a feature that stands for itself loses nothing to speak
+    of, however small its scale. Not less than 1e-16 of the first, which is what float64 resolves.
     """
     train = Rows(data.X, model._for_engine(data.y), weighed(data, weigh(model, data, None)), data.offset)
     intercept = _best_constant(model, train)
     n, d = data.X.shape
-    reach, bend = 0.0, 0.0
-    if any(l1_ratios):
-        reach = _steepest(model, train, intercept)
-    if not all(l1_ratios):
-        bend = _largest_curvature(model, train, intercept)
+    steepest = _steepest(model, train, intercept) if any(l1_ratios) else 0.0
+    largest, least = (0.0, 0.0) if all(l1_ratios) else _curvatures(model, train, intercept)
     grid = np.empty((len(l1_ratios), n_alphas))
     for line, l1_ratio in zip(grid, l1_ratios, strict=True):
-        first, last = (reach / l1_ratio, 1e-2 if n < d else 1e-3) if l1_ratio else (bend, 1e-8)
+        if l1_ratio:
+            first, share = steepest / l1_ratio, 1e-2 if n < d else 1e-3
+        else:
+            first, share = largest, max(1e-4 * least / largest, 1e-16) if largest > 0 else 1e-4
         # A target that no feature says anything of leaves no scale: any alpha gives the same weights, all zero.
-        line[:] = np.geomspace(first, first * last, n_alphas) if first > 0 else np.geomspace(1.0, last, n_alphas)
+        line[:] = np.geomspace(first, first * share, n_alphas) if first > 0 else np.geomspace(1.0, share, n_alphas)
     return grid
 
 
@@ -76,22 +78,41 @@ def _steepest(model: Any, train: Rows, intercept: Doubles) -> float:
     return float(np.abs(gradient).max())
 
 
-def _largest_curvature(model: Any, train: Rows, intercept: Doubles) -> float:
-    """The largest eigenvalue of the curvature of the error in the weights, where the bias follows them; of some rows.
+def _curvatures(model: Any, train: Rows, intercept: Doubles) -> tuple[float, float]:
+    """The largest curvature of the error along any direction, and the least along a feature that varies.
 
-    The curvature is X' C X, C the pointwise curvatures: the second derivative of the mean of c_i (x_i.w + b)^2 / 2. Of
-    softmax, which couples the outputs, its blocks on the diagonal are looked at, which have half of it or more.
+    The bias follows the weights, and some of the rows are enough. The curvature is X' C X, C the pointwise curvatures:
+    the second derivative of the mean of c_i (x_i.w + b)^2 / 2. Of softmax, which couples the outputs, its blocks on the
+    diagonal are looked at, which have half of it or more.
     """
-    X = as_rows(train.X)
-    n = X.shape[0]
+    n = train.X.shape[0]
     rows = np.arange(n) if n <= _SAMPLE else np.linspace(0, n - 1, _SAMPLE).astype(np.int64)
     weight = np.ones(len(rows)) if train.sample_weight is None else train.sample_weight[rows].astype(np.float64)
-    largest = 0.0
+    largest, least = 0.0, np.inf
     for j in range(len(intercept)):
         curvature = _pointwise(model, train, intercept, j)[rows] * weight / weight.mean() if weight.any() else weight
         if curvature.any():
-            largest = max(largest, _largest_eigenvalue(X, rows, curvature, model))
-    return largest
+            with np.errstate(invalid="ignore", over="ignore"):  # the descent finds what is not finite
+                along = _along_features(train.X[rows], curvature, model.fit_intercept)
+            largest = max(largest, _largest_eigenvalue(as_rows(train.X), rows, curvature, model))
+            least = min(least, along[along > 0].min(initial=np.inf))
+    return largest, float(least) if np.isfinite(least) else largest
+
+
+def _along_features(X: Any, curvature: Doubles, centred: bool) -> Doubles:
+    """Diagonal (d,) of X' C X."""
+    total, square = curvature.sum(), np.zeros(X.shape[1])
+    mean: Doubles = np.asarray(X.T @ curvature, dtype=np.float64) / total if centred else square
+    if is_sparse(X):
+        X = X.tocsr(copy=True)
+        X.data = np.square(X.data.astype(np.float64))
+        square = np.maximum(X.T @ curvature - total * np.square(mean), 0.0)
+    else:
+        for start in range(0, len(X), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            square += curvature[part] @ np.square(X[part].astype(np.float64) - mean)
+    along: Doubles = square / X.shape[0]
+    return along
 
 
 def _pointwise(model: Any, train: Rows, intercept: Doubles, j: int) -> Doubles:
@@ -129,14 +150,15 @@ def _largest_eigenvalue(X: Any, rows: Array, curvature: Doubles, model: Any) -> 
     whole[rows] = curvature
     zero = np.broadcast_to(np.float64(0.0), (X.shape[0],))
     problem = _core.Problem(X, zero, loss="squared_error", weight=whole, rows=rows)
-    n_threads, none = threads(model.n_threads), np.zeros(1)
+    n_threads = threads(model.n_threads)
     v = np.random.default_rng(0).normal(size=(1, X.shape[1]))
+    centre = np.zeros_like(v)
+    if model.fit_intercept:
+        centre = _core.error_and_gradient(problem, centre, np.ones(1), n_threads)[1]
     size = 0.0
     for _ in range(_STEPS):
         v /= np.sqrt(np.square(v).sum())
-        bias = none
-        if model.fit_intercept:
-            bias = -_core.error_and_gradient(problem, v, none, n_threads)[2]
+        bias = np.array([-(centre * v).sum()])
         v = _core.error_and_gradient(problem, v, bias, n_threads)[1]
         size = float(np.sqrt(np.square(v).sum()))
         if not 0.0 < size < np.inf:

@@ -36,15 +36,17 @@ def read_splits(cv: Any, X: Any, y: Array, classes: Array | None, codes: Array, 
     if not splits:
         raise ValueError(f"cv must make at least one split, got none from {short(cv)}")
     for i, split in enumerate(splits):
-        both = np.intersect1d(split.train, split.test)
-        if both.size:
-            raise ValueError(f"cv must keep training and test rows apart, got row {both[0]} in both of split {i}")
+        trains = np.zeros(len(y), dtype=bool)
+        trains[split.train] = True
+        if trains[split.test].any():
+            row = split.test[trains[split.test]].min()
+            raise ValueError(f"cv must keep training and test rows apart, got row {row} in both of split {i}")
         if classes is not None:
-            missing = np.setdiff1d(np.arange(len(classes)), codes[split.train])
-            if missing.size:
+            found = np.bincount(codes[split.train], minlength=len(classes)) > 0
+            if not found.all():
                 raise ValueError(
                     "cv must leave rows of each class in every training set, got none of class "
-                    f"{short(classes[missing[0]].item())} in split {i}"
+                    f"{short(classes[found.argmin()].item())} in split {i}"
                 )
     return splits
 

@@ -30,8 +30,8 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
         Strengths of the penalty to try. A count: so many, evenly spaced on a logarithmic scale, from the data, for each
         ``l1_ratio`` its own. With L1, from the least that makes all weights zero down to 1e-3 of it (1e-2 if there are
         fewer samples than features). With L2 alone, from the largest curvature of the error at the best constant model,
-        where every direction loses half of its weight or more, down to 1e-8 of it: directions of still less curvature
-        carry rounding errors.
+        where every direction loses half of its weight or more, down to 1e-4 of the least curvature along a single
+        feature, however small its scale (but not below 1e-16 of the first).
     l1_ratio : float in [0, 1] or list of floats, default=0.0
         Share of L1 in the penalty ``alpha * ((1 - l1_ratio)/2 * ||w||^2 + l1_ratio * ||w||_1)``; of several, the best.
     cv : int, splitter or iterable of (train, test), default=5
@@ -191,8 +191,8 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
         Strengths of the penalty to try. A count: so many, evenly spaced on a logarithmic scale, from the data, for each
         ``l1_ratio`` its own. With L1, from the least that makes all weights zero down to 1e-3 of it (1e-2 if there are
         fewer samples than features). With L2 alone, from the largest curvature of the error at the best constant model,
-        where every direction loses half of its weight or more, down to 1e-8 of it: directions of still less curvature
-        carry rounding errors.
+        where every direction loses half of its weight or more, down to 1e-4 of the least curvature along a single
+        feature, however small its scale (but not below 1e-16 of the first).
     l1_ratio : float in [0, 1] or list of floats, default=0.0
         Share of L1 in the penalty ``alpha * ((1 - l1_ratio)/2 * ||w||^2 + l1_ratio * ||w||_1)``; of several, the best.
     cv : int, splitter or iterable of (train, test), default=5

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
 import pickle
 import re
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from searches import ALPHAS, COUNTS, LINE, OFFSET, THREE, TIGHT, TWO, WEIGHT, N, X, Z, both, searched
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -235,7 +237,7 @@ def test_with_l2_the_largest_alpha_is_the_largest_curvature(CV, Estimator, loss,
     if y is THREE and offset is not None:
         offset = np.column_stack([offset, offset, offset])
     model = CV(alphas=3, loss=loss, cv=2, fit_intercept=False).fit(X, y, offset=offset)
-    assert_allclose(model.alphas_[0] / model.alphas_, [1, 1e4, 1e8])
+    assert_allclose(model.alphas_[1] ** 2, model.alphas_[0] * model.alphas_[2])
     target, h = np.unique(y, return_inverse=True)[1].astype(float) if y.dtype.kind == "U" else y, 1e-4
     if loss in ("squared_hinge", "modified_huber"):
         target = 2 * target - 1
@@ -251,6 +253,21 @@ def test_with_l2_the_largest_alpha_is_the_largest_curvature(CV, Estimator, loss,
         assert 0.03 < model.alphas_[0] / np.linalg.eigvalsh(X.T @ X / N).max() < 3
     else:
         assert_allclose(model.alphas_[0], exact, rtol=0.5 if y is THREE else 1e-3)
+        if y is not THREE:
+            assert_allclose(model.alphas_[2], 1e-4 * np.diag(hessian).min(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("make", [np.asarray, csr_array, lambda X: X.astype("float32")])
+def test_alphas_of_scales_that_differ(make):
+    """The last alpha is small enough for the smallest scale; a column that does not vary says nothing."""
+    scales = np.array([1e3, 1.0, 1e-4])
+    columns, y = np.random.default_rng(2).normal(size=(500, 3)), np.random.default_rng(3).normal(size=500)
+    given = make(np.column_stack([columns * scales, np.full(500, 7.0)]))
+    largest, middle, least = (columns * scales).var(axis=0)
+    alphas = GDRegressorCV(alphas=2, cv=2).fit(given, y).alphas_
+    assert_allclose(alphas, [largest, max(1e-4 * least, 1e-16 * largest)], rtol=0.01)
+    alphas = GDRegressorCV(alphas=2, cv=2).fit(given[:, 1:], y).alphas_
+    assert_allclose(alphas, [middle, 1e-4 * least], rtol=0.01)
 
 
 def test_alphas_count_weights_as_copies():
@@ -306,3 +323,16 @@ def test_one_point():
 def test_several_thousand_points():
     model = GDRegressorCV(alphas=np.geomspace(1e-4, 10, 700), l1_ratio=[0.0, 0.5, 1.0], cv=2).fit(X[:40], LINE[:40])
     assert model.scores_.shape == (3, 700, 2) and np.isfinite(model.scores_).all()
+
+
+def test_the_document(capsys):
+    """The examples of docs/many_models.md run and say what the text says of them."""
+    text = (pathlib.Path(__file__).parent.parent / "docs" / "many_models.md").read_text()
+    names = {}
+    for example in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        exec(compile(example, "many_models.md", "exec"), names)
+    assert names["model"].score(names["X_test"], names["y_test"]) > 0.93
+    assert 0 < (names["simple"].coef_ != 0).sum() < (names["best"].coef_ != 0).sum()
+    assert names["used"][0] == 0 and names["used"][-1] >= 4
+    assert names["found"].n_groups == 1 and names["found"].best_score_ > 0.98
+    assert "True" in capsys.readouterr().out
