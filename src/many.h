@@ -32,14 +32,15 @@ struct gd_many_pass {
 /* Scratch of one thread. */
 struct gd_many_scratch {
     gd_scratch csr;               /* from, to and bad */
-    void *tile, *turned;          /* (tile_rows, d_pad) rows, (d, tile_rows) the same in columns; CSR: (tile_rows, columns_pad) */
+    void *tile, *turned;          /* (tile_rows, d_pad) rows, (d_pad, tile_rows) the same in columns; CSR: (tile_rows, columns_pad) */
     void *Z, *R;                  /* (columns, tile_rows) scores, and s dE/dz */
     void *G;                      /* (columns, d_pad) R'X of a block */
     double *y[2];                 /* (k, tile_rows) for losses of values and 0/1, and for margin losses; NULL if there are none */
     double *codes, *s, *offset;   /* (tile_rows), offset (k, tile_rows) */
     double *w;                    /* (n_weightings, tile_rows) > 0: what a row trains with, < 0: validates with */
-    double *z, *r;                /* (k, tile_rows) of one model */
-    double *e, *one, *not_finite; /* (tile_rows), one (4, tile_rows) */
+    double *z, *r;                /* (k, tile_rows) of one model, float lanes */
+    double *e, *one;              /* (tile_rows), (4, tile_rows) */
+    float *y_f, *w_f, *e_f;       /* float lanes: y[0] and w again, (2, tile_rows) */
 };
 
 typedef struct gd_many {

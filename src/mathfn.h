@@ -92,8 +92,8 @@ GD_INLINE float GD_NAME(exp_f)(float x) {
 }
 
 /* log(1 + u) for 0 <= u <= 1 in float: 2 atanh(s), s = u / (2 + u) <= 1/3, its series to s^15 leaves 1e-9. */
-GD_INLINE float GD_NAME(log1p_f)(float u) {
-    float s = u / (2.0f + u), z = s * s, p = 1.0f / 15.0f;
+GD_INLINE float GD_NAME(log1p_series_f)(float s) {
+    float z = s * s, p = 1.0f / 15.0f;
     p = GD_FMA_F(p, z, 1.0f / 13.0f);
     p = GD_FMA_F(p, z, 1.0f / 11.0f);
     p = GD_FMA_F(p, z, 1.0f / 9.0f);
@@ -102,3 +102,5 @@ GD_INLINE float GD_NAME(log1p_f)(float u) {
     p = GD_FMA_F(p, z, 1.0f / 3.0f);
     return 2.0f * GD_FMA_F(p * z, s, s);
 }
+
+GD_INLINE float GD_NAME(log1p_f)(float u) { return GD_NAME(log1p_series_f)(u / (2.0f + u)); }
