@@ -83,7 +83,7 @@ static void cut_scratch(const gd_many *many, const gd_many_pass *plan, gd_cutter
     s->one = gd_cut(cutter, 4 * rows, 8);
     s->y_f = gd_cut(cutter, floats ? k * rows : 0, 4);
     s->w_f = gd_cut(cutter, floats ? many->n_weightings * rows : 0, 4);
-    s->e_f = gd_cut(cutter, floats ? 2 * rows : 0, 4);
+    s->e_f = gd_cut(cutter, floats ? 3 * rows : 0, 4);
     if (!other) s->y[0] = NULL;
     if (!margin) s->y[1] = NULL;
 }

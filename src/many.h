@@ -40,7 +40,7 @@ struct gd_many_scratch {
     double *w;                    /* (n_weightings, tile_rows) > 0: what a row trains with, < 0: validates with */
     double *z, *r;                /* (k, tile_rows) of one model, float lanes */
     double *e, *one;              /* (tile_rows), (4, tile_rows) */
-    float *y_f, *w_f, *e_f;       /* float lanes: y[0] and w again, (2, tile_rows) */
+    float *y_f, *w_f, *e_f;       /* float lanes: y[0] and w again, (3, tile_rows) */
 };
 
 typedef struct gd_many {
