@@ -1,6 +1,6 @@
 # The C API of src/gdfast.h, which documents it, for extensions: `from gdfast._core cimport gd_descend` calls the engine
 # that gdfast has loaded, without linking anything. Plain C types only; nothing here needs the GIL but import_gdfast.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 
 
 cdef extern from "gdfast.h" nogil:
@@ -33,6 +33,19 @@ cdef extern from "gdfast.h" nogil:
         const double *lower
         const double *upper
         int32_t double_lanes
+
+    ctypedef struct gd_model:
+        int32_t loss
+        double loss_param, l2, l1
+        int64_t split
+        const double *class_weight
+
+    ctypedef struct gd_grid:
+        gd_problem problem
+        const gd_model *models
+        int64_t n_models
+        const int8_t *roles
+        int64_t n_splits
 
     ctypedef struct gd_hooks:
         int (*poll)(void *) noexcept nogil
@@ -107,6 +120,9 @@ cdef gd_status gd_scores(const gd_problem *problem, const double *coef, const do
                          const gd_hooks *hooks, void *out, int out_is_float) noexcept nogil
 cdef gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n, const gd_hooks *hooks,
                                   int64_t *row, int64_t *col) noexcept nogil
+cdef gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept,
+                                          int n_threads, const gd_hooks *hooks, double *error, double *validation,
+                                          double *grad_coef, double *grad_intercept) noexcept nogil
 cdef gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t size) noexcept nogil
 cdef void gd_state_free(gd_state *state) noexcept nogil
 cdef void gd_report_free(gd_report *report) noexcept nogil

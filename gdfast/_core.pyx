@@ -165,6 +165,48 @@ cdef class Problem:
         return &view[0, 0]
 
 
+cdef class Grid:
+    """Models that share every read of a problem's X; keeps the arrays alive that `c` points to.
+
+    models: for each a dict of what differs from the problem: loss, param, l2, l1, split (a row of roles, -1: trains on
+    all rows), class_weight (float64, one for each class code, or None).
+    roles: int8 (n_splits, n): r > 0 trains, r times; r < 0 validates, -r times; 0 neither.
+    """
+    cdef gd_grid c
+    cdef readonly Problem problem
+    cdef readonly object roles
+    cdef object kept, room
+
+    def __init__(self, Problem problem, models, roles=None):
+        cdef int64_t m = 0, n_models = len(models)
+        cdef gd_model *to
+        memset(&self.c, 0, sizeof(self.c))
+        self.problem, self.roles, self.kept = problem, roles, []
+        self.room = np.zeros(max(n_models, 1) * sizeof(gd_model), dtype=np.uint8)
+        to = <gd_model *>cnp.PyArray_DATA(self.room)
+        for model in models:
+            to[m].loss, to[m].loss_param = LOSSES.index(model["loss"]), model.get("param", 0.0)
+            to[m].l2, to[m].l1, to[m].split = model.get("l2", 0.0), model.get("l1", 0.0), model.get("split", -1)
+            to[m].class_weight = self._class_weight(model.get("class_weight"))
+            m += 1
+        self.c.problem, self.c.models, self.c.n_models = problem.c, to, n_models
+        if roles is not None:
+            if roles.dtype != np.int8 or roles.ndim != 2 or roles.shape[1] != problem.c.n or not roles.flags.c_contiguous:
+                raise ValueError(f"roles must be C-contiguous int8 of shape (n_splits, {problem.c.n})")
+            self.c.roles, self.c.n_splits = <const int8_t *>cnp.PyArray_DATA(roles), roles.shape[0]
+
+    cdef const double *_class_weight(self, values) except? NULL:
+        cdef const double[::1] view
+        if values is None:
+            return NULL
+        view = values
+        y = self.problem.y
+        if self.problem.c.target != GD_CODES or not 0 <= y.min() <= y.max() < view.shape[0]:
+            raise ValueError(f"y must be class codes below {view.shape[0]} where class_weight is given")
+        self.kept.append(values)
+        return &view[0]
+
+
 cdef int raise_status(gd_status status, Problem problem=None, Problem validation=None) except -1:
     """Turn a status into its exception; one that a hook left pending comes out unchanged."""
     if PyErr_Occurred() != NULL:
@@ -208,6 +250,28 @@ def error_and_gradient(Problem problem, const double[:, ::1] coef, const double[
                                        &gi[0])
     raise_status(status, problem)
     return error, grad_coef, grad_intercept
+
+
+def grid_error_and_gradient(Grid grid, const double[:, :, ::1] coef, const double[:, ::1] intercept, int n_threads=1):
+    """Each model's E, validation error (NaN if no row validates), dE/dcoef (k, d) and dE/dintercept (k,), from one read of X.
+
+    coef (n_models, k, d), intercept (n_models, k); the same shapes come out.
+    """
+    cdef int64_t n = grid.c.n_models, k = grid.problem.k, d = grid.problem.d
+    if n < 1 or coef.shape[0] != n or coef.shape[1] != k or coef.shape[2] != d:
+        raise ValueError(f"coef must be of shape ({n}, {k}, {d})")
+    if intercept.shape[0] != n or intercept.shape[1] != k:
+        raise ValueError(f"intercept must be of shape ({n}, {k})")
+    errors, grad_coef, grad_intercept = np.empty((2, n)), np.empty((n, k, d)), np.empty((n, k))
+    cdef double[:, ::1] e = errors, gi = grad_intercept
+    cdef double[:, :, ::1] gc = grad_coef
+    cdef gd_hooks hooks = make_hooks()
+    cdef gd_status status
+    with nogil:
+        status = gd_grid_error_and_gradient(&grid.c, &coef[0, 0, 0], &intercept[0, 0], n_threads, &hooks, &e[0, 0],
+                                            &e[1, 0], &gc[0, 0, 0], &gi[0, 0])
+    raise_status(status, grid.problem)
+    return errors[0], errors[1], grad_coef, grad_intercept
 
 
 def scores(Problem problem, const double[:, ::1] coef, const double[::1] intercept, cnp.ndarray out, int n_threads=1):

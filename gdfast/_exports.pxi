@@ -8,6 +8,9 @@ cdef extern from "gdfast.h" nogil:
                                   int)
     gd_status _find_not_finite "gd_find_not_finite"(const gd_matrix *, const int64_t *, int64_t, const gd_hooks *,
                                                     int64_t *, int64_t *)
+    gd_status _grid_error_and_gradient "gd_grid_error_and_gradient"(const gd_grid *, const double *, const double *, int,
+                                                                    const gd_hooks *, double *, double *, double *,
+                                                                    double *)
     gd_status _state_init "gd_state_init"(gd_state *, const gd_settings *, int64_t)
     void _state_free "gd_state_free"(gd_state *)
     void _report_free "gd_report_free"(gd_report *)
@@ -39,6 +42,12 @@ cdef gd_status gd_scores(const gd_problem *problem, const double *coef, const do
 cdef gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n, const gd_hooks *hooks,
                                   int64_t *row, int64_t *col) noexcept nogil:
     return _find_not_finite(X, rows, n, hooks, row, col)
+
+cdef gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept,
+                                          int n_threads, const gd_hooks *hooks, double *error, double *validation,
+                                          double *grad_coef, double *grad_intercept) noexcept nogil:
+    return _grid_error_and_gradient(grid, coef, intercept, n_threads, hooks, error, validation, grad_coef,
+                                    grad_intercept)
 
 cdef gd_status gd_state_init(gd_state *state, const gd_settings *settings, int64_t size) noexcept nogil:
     return _state_init(state, settings, size)

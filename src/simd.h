@@ -5,7 +5,7 @@
  * first: the same order at every level, so AVX2 and AVX-512 give the same bits. Only GD_FMA differs at level 0, where
  * it is a multiplication and an addition unless the machine (arm64) always has the fused instruction.
  *
- * A compiler without GCC's vector extension (MSVC) takes level 0 after replacing the two typedefs `f4` and `d2`.
+ * A compiler without GCC's vector extension (MSVC) takes level 0 after replacing the typedefs `f4`, `d2`, `i4` and `i2`.
  */
 
 #define vf GD_NAME(vf)
@@ -248,6 +248,8 @@ GD_INLINE void GD_NAME(vd_turn)(vd *a) {
 #define GD_GENERIC_TYPES
 typedef float f4 __attribute__((vector_size(16)));
 typedef double d2 __attribute__((vector_size(16)));
+typedef int32_t i4 __attribute__((vector_size(16)));
+typedef int64_t i2 __attribute__((vector_size(16)));
 #endif
 typedef struct { f4 v[4]; } vf;
 typedef struct { d2 v[4]; } vd;
@@ -320,14 +322,8 @@ GD_INLINE vd GD_NAME(vd_sum_each)(vd *a) {
 }
 
 /* x where a < b, else 0. */
-GD_INLINE vf GD_NAME(vf_if_below)(vf a, vf b, vf x) {
-    for (int i = 0; i < 16; i++) x.v[i / 4][i % 4] = a.v[i / 4][i % 4] < b.v[i / 4][i % 4] ? x.v[i / 4][i % 4] : 0.0f;
-    return x;
-}
-GD_INLINE vd GD_NAME(vd_if_below)(vd a, vd b, vd x) {
-    for (int i = 0; i < 8; i++) x.v[i / 2][i % 2] = a.v[i / 2][i % 2] < b.v[i / 2][i % 2] ? x.v[i / 2][i % 2] : 0.0;
-    return x;
-}
+GD_INLINE vf GD_NAME(vf_if_below)(vf a, vf b, vf x) { vf r; GD_EACH(r, (f4)((i4)x.v[i] & (i4)(a.v[i] < b.v[i]))); return r; }
+GD_INLINE vd GD_NAME(vd_if_below)(vd a, vd b, vd x) { vd r; GD_EACH(r, (d2)((i2)x.v[i] & (i2)(a.v[i] < b.v[i]))); return r; }
 
 /* a[i][l] <-> a[l][i]. */
 GD_INLINE void GD_NAME(vf_turn)(vf *a) {
