@@ -29,8 +29,8 @@ def check(X, y, losses, stored=None, codes=False, k=1, softmax=False, class_weig
     rng = np.random.default_rng(5)
     roles, s = folds(rng), rng.random(N)
     models = [
-        {"loss": loss, "param": QUANTILE if loss == "quantile" else EPSILON, "l2": 0.1 * strength, "l1": 0.02 * strength,
-         "split": split, "class_weight": class_weight if split == 1 else None}
+        {"loss": loss, "param": QUANTILE if loss == "quantile" else EPSILON, "l2": 0.1 * strength,
+         "l1": 0.02 * strength, "split": split, "class_weight": class_weight if split == 1 else None}
         for loss in losses for split, strength in ((-1, 0), (0, 0), (1, 1), (2, 2))
     ]  # fmt: skip
     coef, intercept = rng.normal(size=(len(models), k, D)) / 3, rng.normal(size=(len(models), k))
