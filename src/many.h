@@ -4,9 +4,9 @@
 
 #include "engine.h"
 
-/* GD_MANY_ROWS: rows of a tile, a multiple of the lanes; fewer where they are wide, which changes no bit. GD_MANY_BYTES: what weights, sums
- * and scratch of the models that share a read of X may take; others wait for the next read. GD_MANY_CHUNKS: see plan_chunks in many.c. */
-enum { GD_MANY_ROWS = 64, GD_MANY_BYTES = 1 << 28, GD_MANY_CHUNKS = 32 };
+/* GD_MANY_BYTES: what weights, sums and scratch of the models that share a read of X may take; others wait for the next read.
+ * GD_MANY_CHUNKS: see plan_chunks in many.c. */
+enum { GD_MANY_BYTES = 1 << 28, GD_MANY_CHUNKS = 32 };
 
 /* What a row counts for a model, of its split and its class_weight: many models have the same. */
 typedef struct gd_weighting { int64_t split; const double *class_weight; int used; } gd_weighting;
