@@ -56,9 +56,28 @@ class Problem:
         upper: _Doubles | None = None,
     ) -> None: ...
 
+class Grid:
+    problem: Problem
+    roles: npt.NDArray[np.int8] | None
+    def __init__(
+        self, problem: Problem, models: Sequence[dict[str, Any]], roles: npt.NDArray[np.int8] | None = None
+    ) -> None: ...
+
 def error_and_gradient(
     problem: Problem, coef: _Doubles, intercept: _Doubles, n_threads: int = 1
 ) -> tuple[float, _Doubles, _Doubles]: ...
+def grid_error_and_gradient(
+    grid: Grid, coef: _Doubles, intercept: _Doubles, n_threads: int = 1
+) -> tuple[_Doubles, _Doubles, _Doubles, _Doubles]: ...
+def descend_grid(
+    grid: Grid,
+    *,
+    max_iter: int,
+    tol: float,
+    n_iter_no_change: int = 5,
+    stop_early: bool = False,
+    n_threads: int = 1,
+) -> tuple[_Doubles, dict[str, Any]]: ...
 def scores(problem: Problem, coef: _Doubles, intercept: _Doubles, out: _Array, n_threads: int = 1) -> None: ...
 def broken_row(X: SparseRows) -> tuple[int, str] | None: ...
 def find_not_finite(X: _Array, rows: npt.ArrayLike | None = None) -> tuple[int, int] | None: ...

@@ -4,7 +4,6 @@
 Arguments are checked by the callers (functional.py, the estimators); here only what memory safety needs.
 """
 from libc.stdint cimport int8_t
-from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 cimport numpy as cnp

@@ -65,11 +65,13 @@ static void plan_pass(gd_engine *engine) {
                                 : !doubles;
     pass->direct = can_read_in_place(problem, doubles);
     pass->rows_known = problem->n;
-    pass->out_size = 2 + pass->k_pad + pass->d * pass->k_pad;
-    pass->tile_rows = GD_TILE_ROWS;
+    pass->out_size = 2 + pass->k_pad + (pass->sparse ? pass->d * pass->k_pad : pass->k == 1 ? pass->d : pass->k * pass->d_pad);
+    int products = pass->k > 1 && !pass->sparse; /* of matrices: tiles of whole squares of lanes */
+    int64_t least = products ? GD_LANES_F : 8;
+    pass->tile_rows = products ? GD_MANY_ROWS : GD_TILE_ROWS;
     int64_t row_bytes = gd_max(row_elements(&problem->X) * size, pass->k * 2); /* of X, or of scores and slopes */
     if (pass->sparse && pass->k == 1) row_bytes = 0; /* a block at a time: nothing of it is kept but scores */
-    while (pass->tile_rows > 8 && pass->tile_rows * row_bytes > GD_TILE_BYTES * (pass->k > 1 ? 4 : 1)) pass->tile_rows /= 2;
+    while (pass->tile_rows > least && pass->tile_rows * row_bytes > GD_TILE_BYTES * (pass->k > 1 ? 4 : 1)) pass->tile_rows /= 2;
 }
 
 void *gd_cut(gd_cutter *cutter, int64_t count, int64_t size) {
@@ -90,8 +92,9 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
     for (int t = 0; t < engine->n_threads; t++) {
         gd_scratch s;
         int64_t d = pass->sparse ? 0 : pass->d, d_pad = pass->sparse ? 0 : pass->d_pad;
-        s.tile = gd_cut(cutter, rows * d, size); /* also for batches gathered from rows that could be read in place */
-        s.gradient = gd_cut(cutter, pass->k == 1 ? d_pad * (pass->doubles ? 1 : 2) : (d + 1) * pass->k_pad, size); /* steps.inc: in double */
+        s.tile = gd_cut(cutter, rows * (pass->k == 1 ? d : d_pad), size); /* also for batches gathered from rows that could be read in place */
+        s.turned = gd_cut(cutter, pass->k == 1 ? 0 : d_pad * rows, size);
+        s.gradient = gd_cut(cutter, d_pad * (pass->k > 1 ? pass->k : pass->doubles ? 1 : 2), size); /* steps.inc: in double */
         s.Z = gd_cut(cutter, rows * pass->k_pad, size);
         s.R = gd_cut(cutter, rows * pass->k_pad, size);
         s.z = gd_cut(cutter, points, 8);
@@ -108,7 +111,7 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
         s.bad = gd_cut(cutter, 1, 8);
         if (engine->scratch) engine->scratch[t] = s;
     }
-    engine->weights = gd_cut(cutter, pass->k == 1 ? pass->d_pad : pass->d * pass->k_pad, size);
+    engine->weights = gd_cut(cutter, pass->k == 1 ? pass->d_pad : pass->d * (pass->sparse ? pass->k_pad : pass->k), size);
     engine->bias = gd_cut(cutter, pass->k, 8);
     engine->total = gd_cut(cutter, pass->out_size, 8);
     engine->partials = gd_cut(cutter, engine->n_chunks * pass->out_size, 8);
@@ -182,15 +185,15 @@ double gd_to_double(double w) { return fabs(w) < DBL_MIN ? 0.0 : w; }
 
 void gd_engine_set_weights(gd_engine *engine, const double *weights) {
     const gd_pass *pass = &engine->pass;
-    int64_t d = pass->d, k = pass->k, step = pass->k_pad;
+    int64_t d = pass->d, k = pass->k, column = pass->sparse ? 1 : d, step = pass->sparse ? pass->k_pad : 1;
     float *f = engine->weights;
     double *g = engine->weights;
     for (int64_t c = 0; c < k; c++) {
         const double *w = weights + c * d;
         if (pass->doubles)
-            for (int64_t j = 0; j < d; j++) g[j * step + c] = gd_to_double(w[j]);
+            for (int64_t j = 0; j < d; j++) g[c * column + j * step] = gd_to_double(w[j]);
         else
-            for (int64_t j = 0; j < d; j++) f[j * step + c] = gd_to_float(w[j]);
+            for (int64_t j = 0; j < d; j++) f[c * column + j * step] = gd_to_float(w[j]);
         engine->bias[c] = weights[k * d + c];
     }
 }
@@ -313,10 +316,10 @@ static void finish(const gd_engine *engine, const double *weights, double total,
     const gd_pass *pass = &engine->pass;
     const gd_problem *problem = &engine->problem;
     const double *bias = engine->total + 2, *G = bias + pass->k_pad;
-    int64_t d = pass->d, k = pass->k;
+    int64_t d = pass->d, k = pass->k, column = pass->sparse ? 1 : pass->d_pad, step = pass->sparse ? pass->k_pad : 1;
     for (int64_t c = 0; c < k; c++) {
         for (int64_t j = 0; j < d; j++)
-            gradient[c * d + j] = G[j * pass->k_pad + c] / total + problem->l2 * weights[c * d + j];
+            gradient[c * d + j] = G[c * column + j * step] / total + problem->l2 * weights[c * d + j];
         gradient[k * d + c] = problem->fit_intercept ? bias[c] / total : 0.0;
     }
 }

@@ -12,6 +12,15 @@
 #include <arm_neon.h>
 #endif
 
+/* In front of a loop over registers: unrolled before the compiler decides which arrays live in memory. */
+#if defined(__clang__)
+#define GD_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define GD_UNROLL _Pragma("GCC unroll 16")
+#else
+#define GD_UNROLL
+#endif
+
 #if defined(__GNUC__)
 #define GD_INLINE static inline __attribute__((always_inline, unused))
 #define GD_PREFETCH(p) __builtin_prefetch(p)

@@ -11,7 +11,7 @@
 #define GD_BIG_ENDIAN 0
 #endif
 
-enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_GRAM_ROWS = 64 };
+enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64 };
 
 /* One pass in the making: the problem, the weights in the lane type, and how tiles are cut. Constant during a pass. */
 typedef struct gd_pass {
@@ -19,22 +19,23 @@ typedef struct gd_pass {
     int64_t d, k;
     int64_t k_pad;          /* k rounded up to whole lanes; 1 when k == 1 */
     int64_t d_pad;          /* d rounded up to whole lanes */
-    int64_t tile_rows;      /* rows per tile, a power of two */
+    int64_t tile_rows;      /* rows per tile, a power of two: GD_TILE_ROWS, or GD_MANY_ROWS for products, fewer if they are wide */
     int64_t rows_known;     /* entries of problem->rows that may be looked at, to fetch rows ahead of their turn */
-    const void *weights;    /* k == 1: (d_pad) real; k > 1: (d, k_pad) real; the padding is 0 */
+    const void *weights;    /* k == 1: (d_pad) real, the padding 0; k > 1: (k, d) real, CSR: (d, k_pad), the padding 0 */
     const double *bias;     /* (k) */
     int doubles;            /* real is double */
     int narrow;             /* scores have no more than 24 bits, or the loss takes no more of them */
     int sparse;             /* CSR rows */
     int direct;             /* X can be used where it lies: native, aligned, rows contiguous */
-    int64_t out_size;       /* doubles that a block produces: 2 + k_pad + d * k_pad */
+    int64_t out_size;       /* doubles that a block produces, see gd_kernels.block */
 } gd_pass;
 
 /* Scratch of one thread, sized by gd_scratch_size. */
 typedef struct gd_scratch {
-    void *tile;      /* (tile_rows, d) real */
-    void *gradient;  /* (d, k_pad) real, one extra row for the bias when k > 1 */
-    void *Z, *R;     /* (tile_rows, k_pad) real */
+    void *tile;      /* (tile_rows, d) real; k > 1: (tile_rows, d_pad) */
+    void *turned;    /* k > 1: (d_pad, tile_rows) real, the tile in columns */
+    void *gradient;  /* (k, d_pad) real */
+    void *Z, *R;     /* (k, tile_rows) real, CSR: (tile_rows, k_pad) */
     double *z, *y, *r, *offset; /* (k, tile_rows), k == 1: (1, GD_BLOCK_ROWS); offset at least that */
     double *s, *e, *room, *probe; /* (GD_BLOCK_ROWS) */
     double *slopes;             /* (GD_BLOCK_ROWS) k == 1: dE/dz of the whole block */
@@ -63,7 +64,8 @@ typedef struct gd_many_scratch gd_many_scratch;
 typedef struct gd_kernels {
     const char *name;
     /* Error and gradient of rows first ... first + count - 1 (count <= GD_BLOCK_ROWS) from one read.
-     *   out (out_size): sum of s loss, sum of s, then the gradient of the biases (k_pad) and of the weights (d, k_pad). */
+     *   out (out_size): sum of s loss, sum of s, then the gradient of the biases (k_pad) and of the weights: (d) for k == 1, else (k, d_pad),
+     *   CSR: (d, k_pad). */
     void (*block[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *out);
     /* z (count, k) of the same rows, row-major. */
     void (*scores[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *z);
@@ -71,7 +73,7 @@ typedef struct gd_kernels {
     void (*curvature[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *h,
                          int64_t h_step);
     /* H[j, l] += sum_i h_i u_ij u_il for j0 <= j < j1 and l >= j0 / lanes * lanes. H (p, p_pad) double;
-     * A, B (GD_GRAM_ROWS, p_pad) and G (j1 - j0, p_pad) scratch of real. */
+     * A (2, GD_GRAM_ROWS, p_pad), B (GD_GRAM_ROWS, p_pad) and G (j1 - j0, p_pad) scratch of real. */
     void (*gram[2])(const gd_pass *pass, const gd_scratch *scratch, const gd_columns *columns, const double *h, int64_t first, int64_t count,
                     int64_t j0, int64_t j1, void *A, void *B, void *G, double *H);
     /* How far columns of rows first ... first + count - 1 go from `center` (d): the most, largest (d), and the sum of

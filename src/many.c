@@ -57,7 +57,7 @@ static gd_many_pass plan_models(const gd_many *many, int64_t n_models, const int
 static void cut_scratch(const gd_many *many, const gd_many_pass *plan, gd_cutter *cutter, gd_many_scratch *s) {
     const gd_problem *problem = &many->grid.problem;
     const gd_pass *pass = plan->pass;
-    int64_t size = pass->doubles ? 8 : 4, rows = plan->tile_rows, k = pass->k, dense = !pass->sparse;
+    int64_t size = pass->doubles ? 8 : 4, rows = plan->tile_rows, k = pass->k, dense = !pass->sparse, floats = !pass->doubles;
     int margin = 0, other = 0;
     for (int64_t m = 0; m < many->grid.n_models; m++)
         if (gd_loss_is_margin(many->grid.models[m].loss)) margin = 1;
@@ -67,7 +67,7 @@ static void cut_scratch(const gd_many *many, const gd_many_pass *plan, gd_cutter
     s->csr.to = gd_cut(cutter, dense ? 0 : GD_BLOCK_ROWS, 8);
     s->csr.bad = gd_cut(cutter, 1, 8);
     s->tile = gd_cut(cutter, dense ? rows * pass->d_pad : plan->columns_pad, size);
-    s->turned = gd_cut(cutter, dense ? pass->d * rows : 0, size);
+    s->turned = gd_cut(cutter, dense ? pass->d_pad * rows : 0, size);
     s->Z = gd_cut(cutter, plan->columns * rows, size);
     s->R = gd_cut(cutter, plan->columns * rows, size);
     s->G = gd_cut(cutter, dense ? plan->columns * pass->d_pad : 0, size);
@@ -77,11 +77,13 @@ static void cut_scratch(const gd_many *many, const gd_many_pass *plan, gd_cutter
     s->s = gd_cut(cutter, rows, 8);
     s->offset = gd_cut(cutter, k * rows, 8);
     s->w = gd_cut(cutter, many->n_weightings * rows, 8);
-    s->z = gd_cut(cutter, k * rows, 8);
-    s->r = gd_cut(cutter, k * rows, 8);
+    s->z = gd_cut(cutter, floats ? k * rows : 0, 8);
+    s->r = gd_cut(cutter, floats ? k * rows : 0, 8);
     s->e = gd_cut(cutter, rows, 8);
     s->one = gd_cut(cutter, 4 * rows, 8);
-    s->not_finite = gd_cut(cutter, rows, 8);
+    s->y_f = gd_cut(cutter, floats ? k * rows : 0, 4);
+    s->w_f = gd_cut(cutter, floats ? many->n_weightings * rows : 0, 4);
+    s->e_f = gd_cut(cutter, floats ? 3 * rows : 0, 4);
     if (!other) s->y[0] = NULL;
     if (!margin) s->y[1] = NULL;
 }

@@ -4,9 +4,9 @@
 
 #include "engine.h"
 
-/* GD_MANY_ROWS: rows of a tile, a multiple of the lanes; fewer where they are wide, which changes no bit. GD_MANY_BYTES: what weights, sums
- * and scratch of the models that share a read of X may take; others wait for the next read. GD_MANY_CHUNKS: see plan_chunks in many.c. */
-enum { GD_MANY_ROWS = 64, GD_MANY_BYTES = 1 << 28, GD_MANY_CHUNKS = 32 };
+/* GD_MANY_BYTES: what weights, sums and scratch of the models that share a read of X may take; others wait for the next read.
+ * GD_MANY_CHUNKS: see plan_chunks in many.c. */
+enum { GD_MANY_BYTES = 1 << 28, GD_MANY_CHUNKS = 32 };
 
 /* What a row counts for a model, of its split and its class_weight: many models have the same. */
 typedef struct gd_weighting { int64_t split; const double *class_weight; int used; } gd_weighting;
@@ -32,14 +32,15 @@ struct gd_many_pass {
 /* Scratch of one thread. */
 struct gd_many_scratch {
     gd_scratch csr;               /* from, to and bad */
-    void *tile, *turned;          /* (tile_rows, d_pad) rows, (d, tile_rows) the same in columns; CSR: (tile_rows, columns_pad) */
+    void *tile, *turned;          /* (tile_rows, d_pad) rows, (d_pad, tile_rows) the same in columns; CSR: (tile_rows, columns_pad) */
     void *Z, *R;                  /* (columns, tile_rows) scores, and s dE/dz */
     void *G;                      /* (columns, d_pad) R'X of a block */
     double *y[2];                 /* (k, tile_rows) for losses of values and 0/1, and for margin losses; NULL if there are none */
     double *codes, *s, *offset;   /* (tile_rows), offset (k, tile_rows) */
     double *w;                    /* (n_weightings, tile_rows) > 0: what a row trains with, < 0: validates with */
-    double *z, *r;                /* (k, tile_rows) of one model */
-    double *e, *one, *not_finite; /* (tile_rows), one (4, tile_rows) */
+    double *z, *r;                /* (k, tile_rows) of one model, float lanes */
+    double *e, *one;              /* (tile_rows), (4, tile_rows) */
+    float *y_f, *w_f, *e_f;       /* float lanes: y[0] and w again, (3, tile_rows) */
 };
 
 typedef struct gd_many {

@@ -29,23 +29,32 @@ GD_INLINE double GD_NAME(power_of_2)(double k) {
     return GD_NAME(from_bits)((GD_NAME(to_bits)(k + magic) + 1023u) << 52);
 }
 
-/* exp(x) for x <= 710: 0 below -746, NaN for NaN, subnormal results rounded once. */
-GD_INLINE double GD_NAME(exp_below)(double x) {
-    const double log2e = 0x1.71547652b82fep0, ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
-    double y = x < -746.0 ? -746.0 : x;
-    double k = GD_FMA(y, log2e, 0x1.8p52) - 0x1.8p52;
+/* exp(y - k ln 2), k the nearest integer to y / ln 2. exp(r) = 1 + r + r^2 (1/2 + r/6 + ...), |r| <= ln(2)/2: Taylor's terms to r^13
+ * leave 4e-18. Estrin's scheme: the row-by-row rules wait for each result, so a short chain counts. */
+GD_INLINE double GD_NAME(exp_rest)(double y, double k) {
+    const double ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
     double r = GD_FMA(-k, ln2_low, GD_FMA(-k, ln2_high, y));
-    /* exp(r) = 1 + r + r^2 (1/2 + r/6 + ...), |r| <= ln(2)/2: Taylor's terms to r^13 leave 4e-18. Estrin's scheme: the
-     * row-by-row rules wait for each result, so a short chain counts. */
     double r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
     double c01 = GD_FMA(r, 1.0 / 6.0, 0.5), c23 = GD_FMA(r, 1.0 / 120.0, 1.0 / 24.0);
     double c45 = GD_FMA(r, 1.0 / 5040.0, 1.0 / 720.0), c67 = GD_FMA(r, 1.0 / 362880.0, 1.0 / 40320.0);
     double c89 = GD_FMA(r, 1.0 / 39916800.0, 1.0 / 3628800.0), cab = GD_FMA(r, 1.0 / 6227020800.0, 1.0 / 479001600.0);
     double low = GD_FMA(c23, r2, c01), middle = GD_FMA(c67, r2, c45), high = GD_FMA(cab, r2, c89);
     double p = GD_FMA(high, r8, GD_FMA(middle, r4, low));
-    p = 1.0 + GD_FMA(p, r2, r);
+    return 1.0 + GD_FMA(p, r2, r);
+}
+
+/* exp(x) for x <= 710: 0 below -746, NaN for NaN, subnormal results rounded once. */
+GD_INLINE double GD_NAME(exp_below)(double x) {
+    double y = x < -746.0 ? -746.0 : x;
+    double k = GD_FMA(y, 0x1.71547652b82fep0, 0x1.8p52) - 0x1.8p52, p = GD_NAME(exp_rest)(y, k);
     double half = GD_FMA(k, 0.5, 0x1.8p52) - 0x1.8p52; /* two factors reach the subnormals and the largest numbers */
     return p * GD_NAME(power_of_2)(half) * GD_NAME(power_of_2)(k - half);
+}
+
+/* exp(x) for x <= 0, or where that is smaller than about 2^-1021 some number as small. */
+GD_INLINE double GD_NAME(exp_normal)(double x) {
+    double y = x < -708.0 ? -708.0 : x, shifted = GD_FMA(y, 0x1.71547652b82fep0, 0x1.8p52);
+    return GD_NAME(exp_rest)(y, shifted - 0x1.8p52) * GD_NAME(from_bits)((GD_NAME(to_bits)(shifted) + 1023u) << 52);
 }
 
 /* exp(x), infinity above 710. */
@@ -66,14 +75,23 @@ GD_INLINE double GD_NAME(log)(double x) {
     return k * ln2_high - ((half - (s * (half + (odd + even)) + k * ln2_low)) - f);
 }
 
+/* 2 atanh(s) for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1): the same series. */
+GD_INLINE double GD_NAME(log_series)(double s) {
+    double z = s * s, w = z * z;
+    double odd = GD_FMA(w, GD_FMA(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
+    double even = GD_FMA(w, GD_FMA(w, GD_FMA(w, 1.479819860511658591e-01, 1.818357216161805012e-01), 2.857142874366239149e-01),
+                         6.666666666666735130e-01);
+    return GD_FMA(GD_FMA(odd, z, even) * z, s, 2.0 * s);
+}
+
 /* log(1 + u) for 0 <= u < 2^52, keeping what x = 1 + u rounds away; inverse = 1 / x. */
 GD_INLINE double GD_NAME(log1p)(double u, double inverse) {
     double x = 1.0 + u;
     return GD_FMA(u - (x - 1.0), inverse, GD_NAME(log)(x));
 }
 
-/* exp(x) for x <= 0 in float: 0 below -87. */
-GD_INLINE float GD_NAME(exp_f)(float x) {
+/* exp(x) for x <= 0 in float, or where that is smaller than about 2^-125 some number as small. */
+GD_INLINE float GD_NAME(exp_normal_f)(float x) {
     float y = x < -87.0f ? -87.0f : x;
     float k = GD_FMA_F(y, 0x1.715476p0f, 0x1.8p23f) - 0x1.8p23f;
     float r = GD_FMA_F(-k, -0x1.bd0106p-13f, GD_FMA_F(-k, 0x1.63p-1f, y)); /* ln 2 in two parts, the first of 9 bits */
@@ -87,13 +105,18 @@ GD_INLINE float GD_NAME(exp_f)(float x) {
     uint32_t bits;
     float shifted = k + 0x1.8p23f;
     memcpy(&bits, &shifted, sizeof bits);
-    float e = p * GD_NAME(from_bits_f)((bits + 127u) << 23);
+    return p * GD_NAME(from_bits_f)((bits + 127u) << 23);
+}
+
+/* The same, 0 below -87. */
+GD_INLINE float GD_NAME(exp_f)(float x) {
+    float e = GD_NAME(exp_normal_f)(x);
     return x < -87.0f ? 0.0f : e;
 }
 
-/* log(1 + u) for 0 <= u <= 1 in float: 2 atanh(s), s = u / (2 + u) <= 1/3, its series to s^15 leaves 1e-9. */
-GD_INLINE float GD_NAME(log1p_f)(float u) {
-    float s = u / (2.0f + u), z = s * s, p = 1.0f / 15.0f;
+/* 2 atanh(s) in float for 0 <= s <= 1/3: the series to s^15 leaves 1e-9. */
+GD_INLINE float GD_NAME(log_series_f)(float s) {
+    float z = s * s, p = 1.0f / 15.0f;
     p = GD_FMA_F(p, z, 1.0f / 13.0f);
     p = GD_FMA_F(p, z, 1.0f / 11.0f);
     p = GD_FMA_F(p, z, 1.0f / 9.0f);
@@ -102,3 +125,6 @@ GD_INLINE float GD_NAME(log1p_f)(float u) {
     p = GD_FMA_F(p, z, 1.0f / 3.0f);
     return 2.0f * GD_FMA_F(p * z, s, s);
 }
+
+/* log(1 + u) for 0 <= u <= 1 in float. */
+GD_INLINE float GD_NAME(log1p_f)(float u) { return GD_NAME(log_series_f)(u / (2.0f + u)); }

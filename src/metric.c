@@ -143,7 +143,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 1e9;
     metric->n_factors = alike || dear ? 1 : k;
     int64_t f = metric->n_factors, threads = metric->engine.n_threads;
-    int64_t room = diagonal ? p_pad : (2 * GD_GRAM_ROWS + PANEL) * p_pad;
+    int64_t room = diagonal ? p_pad : (3 * GD_GRAM_ROWS + PANEL) * p_pad;
     double *at = metric->arena = gd_alloc((f + metric->proximal) * matrix + 3 * d + 2 * f * sample.n + 2 * p + k + threads * room, 8);
     if (!at) return GD_NO_MEMORY;
     metric->room = at, at += threads * room;
@@ -211,12 +211,12 @@ static void gram_task(void *context, int64_t task, int worker) {
     gd_engine *engine = &metric->engine;
     int64_t p = metric->p, p_pad = metric->p_pad, part = task / job->n_panels, j0 = task % job->n_panels * PANEL;
     int64_t from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows);
-    double *A = (double *)metric->room + worker * (2 * GD_GRAM_ROWS + PANEL) * p_pad;
+    double *A = (double *)metric->room + worker * (3 * GD_GRAM_ROWS + PANEL) * p_pad;
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
         if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
         engine->kernels->gram[engine->pass.doubles](&engine->pass, &engine->scratch[worker], &metric->columns, job->h + at, at, gd_min(to - at, GD_BLOCK_ROWS),
-                                                    j0, gd_min(p, j0 + PANEL), A, A + GD_GRAM_ROWS * p_pad,
-                                                    A + 2 * GD_GRAM_ROWS * p_pad, job->parts + part * p * p_pad);
+                                                    j0, gd_min(p, j0 + PANEL), A, A + 2 * GD_GRAM_ROWS * p_pad,
+                                                    A + 3 * GD_GRAM_ROWS * p_pad, job->parts + part * p * p_pad);
     }
 }
 

@@ -5,7 +5,7 @@
  * first: the same order at every level, so AVX2 and AVX-512 give the same bits. Only GD_FMA differs at level 0, where
  * it is a multiplication and an addition unless the machine (arm64) always has the fused instruction.
  *
- * A compiler without GCC's vector extension (MSVC) takes level 0 after replacing the two typedefs `f4` and `d2`.
+ * A compiler without GCC's vector extension (MSVC) takes level 0 after replacing the typedefs `f4`, `d2`, `i4` and `i2`.
  */
 
 #define vf GD_NAME(vf)
@@ -74,6 +74,39 @@ GD_INLINE vd GD_NAME(vd_sum_each)(vd *a) {
         a[i] = _mm512_add_pd(_mm512_shuffle_f64x2(a[i], a[i + 2], 0x88), _mm512_shuffle_f64x2(a[i], a[i + 2], 0xdd));
     vd mixed = _mm512_add_pd(_mm512_unpacklo_pd(a[0], a[1]), _mm512_unpackhi_pd(a[0], a[1])); /* rows 0 1, 4 5, 2 3, 6 7 */
     return _mm512_shuffle_f64x2(mixed, mixed, 0xd8);
+}
+
+/* x where a < b, else 0. */
+GD_INLINE vf GD_NAME(vf_if_below)(vf a, vf b, vf x) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), x); }
+GD_INLINE vd GD_NAME(vd_if_below)(vd a, vd b, vd x) { return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), x); }
+
+/* a[i][l] <-> a[l][i]. Within quarters of 16 bytes first, then the quarters change places. */
+GD_INLINE void GD_NAME(vf_turn)(vf *a) {
+    vf t[16];
+    GD_UNROLL for (int i = 0; i < 16; i += 2) t[i] = _mm512_unpacklo_ps(a[i], a[i + 1]), t[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    GD_UNROLL for (int i = 0; i < 16; i += 4)
+        GD_UNROLL for (int j = 0; j < 2; j++) {
+            __m512d low = _mm512_castps_pd(t[i + j]), high = _mm512_castps_pd(t[i + j + 2]);
+            a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high)), a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+    GD_UNROLL for (int j = 0; j < 4; j++) {
+        vf even = _mm512_shuffle_f32x4(a[j], a[j + 4], 0x88), odd = _mm512_shuffle_f32x4(a[j], a[j + 4], 0xdd);
+        vf even_2 = _mm512_shuffle_f32x4(a[j + 8], a[j + 12], 0x88), odd_2 = _mm512_shuffle_f32x4(a[j + 8], a[j + 12], 0xdd);
+        a[j] = _mm512_shuffle_f32x4(even, even_2, 0x88), a[j + 8] = _mm512_shuffle_f32x4(even, even_2, 0xdd);
+        a[j + 4] = _mm512_shuffle_f32x4(odd, odd_2, 0x88), a[j + 12] = _mm512_shuffle_f32x4(odd, odd_2, 0xdd);
+    }
+}
+GD_INLINE void GD_NAME(vd_turn)(vd *a) {
+    GD_UNROLL for (int i = 0; i < 8; i += 2) {
+        vd low = _mm512_unpacklo_pd(a[i], a[i + 1]), high = _mm512_unpackhi_pd(a[i], a[i + 1]);
+        a[i] = low, a[i + 1] = high;
+    }
+    GD_UNROLL for (int j = 0; j < 2; j++) {
+        vd even = _mm512_shuffle_f64x2(a[j], a[j + 2], 0x88), odd = _mm512_shuffle_f64x2(a[j], a[j + 2], 0xdd);
+        vd even_2 = _mm512_shuffle_f64x2(a[j + 4], a[j + 6], 0x88), odd_2 = _mm512_shuffle_f64x2(a[j + 4], a[j + 6], 0xdd);
+        a[j] = _mm512_shuffle_f64x2(even, even_2, 0x88), a[j + 4] = _mm512_shuffle_f64x2(even, even_2, 0xdd);
+        a[j + 2] = _mm512_shuffle_f64x2(odd, odd_2, 0x88), a[j + 6] = _mm512_shuffle_f64x2(odd, odd_2, 0xdd);
+    }
 }
 
 #elif GD_LEVEL == 2
@@ -171,12 +204,52 @@ GD_INLINE vd GD_NAME(vd_sum_each)(vd *a) {
     return (vd){{_mm256_permute2f128_pd(b[0], b[2], 0x20), _mm256_permute2f128_pd(b[0], b[2], 0x31)}};
 }
 
+/* x where a < b, else 0. */
+GD_INLINE vf GD_NAME(vf_if_below)(vf a, vf b, vf x) {
+    return (vf){{_mm256_and_ps(_mm256_cmp_ps(a.v[0], b.v[0], _CMP_LT_OQ), x.v[0]), _mm256_and_ps(_mm256_cmp_ps(a.v[1], b.v[1], _CMP_LT_OQ), x.v[1])}};
+}
+GD_INLINE vd GD_NAME(vd_if_below)(vd a, vd b, vd x) {
+    return (vd){{_mm256_and_pd(_mm256_cmp_pd(a.v[0], b.v[0], _CMP_LT_OQ), x.v[0]), _mm256_and_pd(_mm256_cmp_pd(a.v[1], b.v[1], _CMP_LT_OQ), x.v[1])}};
+}
+
+/* a[i][l] <-> a[l][i], in four blocks: first within halves of 16 bytes, then the halves change places. */
+GD_INLINE void GD_NAME(vf_turn)(vf *a) {
+    __m256 t[8], out[4][8];
+    GD_UNROLL for (int b = 0; b < 4; b++) {
+        const vf *from = a + b / 2 * 8;
+        GD_UNROLL for (int i = 0; i < 8; i += 2)
+            t[i] = _mm256_unpacklo_ps(from[i].v[b % 2], from[i + 1].v[b % 2]), t[i + 1] = _mm256_unpackhi_ps(from[i].v[b % 2], from[i + 1].v[b % 2]);
+        GD_UNROLL for (int j = 0; j < 4; j++) {
+            __m256 low = _mm256_shuffle_ps(t[j / 2], t[j / 2 + 2], j % 2 ? 0xee : 0x44);
+            __m256 high = _mm256_shuffle_ps(t[j / 2 + 4], t[j / 2 + 6], j % 2 ? 0xee : 0x44);
+            out[b][j] = _mm256_permute2f128_ps(low, high, 0x20), out[b][j + 4] = _mm256_permute2f128_ps(low, high, 0x31);
+        }
+    }
+    GD_UNROLL for (int b = 0; b < 4; b++)
+        GD_UNROLL for (int i = 0; i < 8; i++) a[b % 2 * 8 + i].v[b / 2] = out[b][i];
+}
+GD_INLINE void GD_NAME(vd_turn)(vd *a) {
+    __m256d out[4][4];
+    GD_UNROLL for (int b = 0; b < 4; b++) {
+        const vd *from = a + b / 2 * 4;
+        GD_UNROLL for (int j = 0; j < 2; j++) {
+            __m256d x = from[0].v[b % 2], y = from[1].v[b % 2], z = from[2].v[b % 2], w = from[3].v[b % 2];
+            __m256d low = j ? _mm256_unpackhi_pd(x, y) : _mm256_unpacklo_pd(x, y), high = j ? _mm256_unpackhi_pd(z, w) : _mm256_unpacklo_pd(z, w);
+            out[b][j] = _mm256_permute2f128_pd(low, high, 0x20), out[b][j + 2] = _mm256_permute2f128_pd(low, high, 0x31);
+        }
+    }
+    GD_UNROLL for (int b = 0; b < 4; b++)
+        GD_UNROLL for (int i = 0; i < 4; i++) a[b % 2 * 4 + i].v[b / 2] = out[b][i];
+}
+
 #else /* generic: 16-byte registers, which every 64-bit machine has */
 
 #ifndef GD_GENERIC_TYPES
 #define GD_GENERIC_TYPES
 typedef float f4 __attribute__((vector_size(16)));
 typedef double d2 __attribute__((vector_size(16)));
+typedef int32_t i4 __attribute__((vector_size(16)));
+typedef int64_t i2 __attribute__((vector_size(16)));
 #endif
 typedef struct { f4 v[4]; } vf;
 typedef struct { d2 v[4]; } vd;
@@ -246,6 +319,26 @@ GD_INLINE vd GD_NAME(vd_sum_each)(vd *a) {
     double sums[8];
     for (int i = 0; i < 8; i++) sums[i] = GD_NAME(vd_sum)(a[i]);
     return GD_NAME(vd_load)(sums);
+}
+
+/* x where a < b, else 0. */
+GD_INLINE vf GD_NAME(vf_if_below)(vf a, vf b, vf x) { vf r; GD_EACH(r, (f4)((i4)x.v[i] & (i4)(a.v[i] < b.v[i]))); return r; }
+GD_INLINE vd GD_NAME(vd_if_below)(vd a, vd b, vd x) { vd r; GD_EACH(r, (d2)((i2)x.v[i] & (i2)(a.v[i] < b.v[i]))); return r; }
+
+/* a[i][l] <-> a[l][i]. */
+GD_INLINE void GD_NAME(vf_turn)(vf *a) {
+    float in[16][16], out[16][16];
+    memcpy(in, a, sizeof in);
+    for (int i = 0; i < 16; i++)
+        for (int l = 0; l < 16; l++) out[l][i] = in[i][l];
+    memcpy(a, out, sizeof out);
+}
+GD_INLINE void GD_NAME(vd_turn)(vd *a) {
+    double in[8][8], out[8][8];
+    memcpy(in, a, sizeof in);
+    for (int i = 0; i < 8; i++)
+        for (int l = 0; l < 8; l++) out[l][i] = in[i][l];
+    memcpy(a, out, sizeof out);
 }
 
 #undef GD_EACH

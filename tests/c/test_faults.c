@@ -33,6 +33,25 @@ static gd_status run_scores(const trial *t, double *out) {
     return status;
 }
 
+/* Three models that share their reads, and train on two rows of three. */
+static gd_status run_grid(const trial *t, double *out) {
+    int64_t k = t->c.problem.n_outputs, n = t->c.problem.n, size = t->c.size;
+    gd_model models[3];
+    int8_t *roles = malloc((size_t)n);
+    double *weights = calloc((size_t)(6 * size), sizeof *weights), *gradient = weights + 3 * size;
+    if (!weights || !roles) abort();
+    for (int64_t i = 0; i < n; i++) roles[i] = i % 3 ? 1 : -1;
+    for (int m = 0; m < 3; m++) {
+        models[m] = (gd_model){.loss = t->c.problem.loss, .l2 = 0.1 * m, .l1 = t->c.problem.l1, .split = m - 1 > 0 ? 0 : -1};
+        for (int64_t j = 0; j < size; j++) weights[m * size + j] = t->c.weights[j] * (m + 1);
+    }
+    gd_grid grid = {.problem = t->c.problem, .models = models, .n_models = 3, .roles = roles, .n_splits = 1};
+    gd_status status = gd_grid_error_and_gradient(&grid, weights, weights + 3 * (size - k), 3, NULL, out, out + 3, gradient, gradient + 3 * (size - k));
+    for (int64_t j = 0; !status && j < 3 * size; j++) out[6 + j % 58] += gradient[j];
+    free(weights), free(roles);
+    return status;
+}
+
 static gd_status run_softmax(const trial *t, double *out) {
     return gd_pointwise_softmax(NULL, 5, 3, t->c.X, t->c.X, out, out + 5);
 }
@@ -75,6 +94,7 @@ static void memory(int sparse, int k) {
     t.name = "pass", t.run = run_pass, fail_each(&t);
     t.name = "scores", t.run = run_scores, fail_each(&t);
     t.name = "softmax", t.run = run_softmax, fail_each(&t);
+    t.name = "grid", t.run = run_grid, fail_each(&t);
     t.name = "descent", t.run = run_descent;
     for (int s_at = 0; s_at < N_SOLVERS; s_at++)
         for (int variant = 0; variant < 6; variant++) {

@@ -153,4 +153,230 @@ static void every_loss(void) {
             }
 }
 
-void test_many(void) { every_loss(); }
+/* Any mixture of everything: types, layouts, sparse rows, outputs, softmax. */
+static void random_recipes(void) {
+    dice d = {1618};
+    for (int i = 0; i < 200; i++) {
+        recipe r = {.n = 1 + roll_below(&d, 600), .d = 1 + roll_below(&d, 70), .type = (int)roll_below(&d, GD_N_TYPES), .seed = roll(&d) >> 40};
+        r.k = roll_below(&d, 2) ? 1 : 2 + roll_below(&d, 4);
+        r.how = (int)roll_below(&d, N_LAYOUTS), r.y_how = (int)roll_below(&d, N_LAYOUTS);
+        r.loss = (int)roll_below(&d, GD_N_LOSSES);
+        r.softmax = r.loss == gd_loss_log_loss && r.k > 1 && roll_below(&d, 3);
+        r.codes = (gd_loss_is_margin(r.loss) || r.loss == gd_loss_log_loss) && roll_below(&d, 2);
+        if (roll_below(&d, 3) == 0) r.sparse = 1 + (int)roll_below(&d, 2), r.type = roll_below(&d, 2) ? GD_F32 : GD_F64;
+        r.weighted = (int)roll_below(&d, 2), r.subset = (int)roll_below(&d, 3) == 0;
+        r.offset_cols = (int)(roll_below(&d, 2) ? 0 : roll_below(&d, 2) ? 1 : r.k);
+        int mixed = r.k == 1 && r.codes;
+        check_grid(&r, 1 + roll_below(&d, 12), mixed ? 6 : 0, of_codes);
+    }
+    recipe r = {.n = 300, .d = 21, .k = 1, .type = GD_F32, .loss = gd_loss_log_loss, .codes = 1, .seed = 4};
+    check_grid(&r, 300, 6, of_codes);
+    r.k = 3, r.softmax = 1, r.type = GD_F64;
+    check_grid(&r, 100, 0, NULL);
+    r.d = 2500, r.n = 70; /* so wide that tiles have fewer rows */
+    check_grid(&r, 3, 0, NULL);
+}
+
+/* Every layout gives the bits of C order, at the edges of lanes and tiles. */
+static void every_layout(void) {
+    for (int64_t d = 1; d <= 40; d += 3)
+        for (int type = 0; type < GD_N_TYPES; type++) {
+            recipe r = {.n = 341, .d = d == 40 ? 300 : d, .k = type % 3 ? 1 : 3, .type = type, .loss = (int)(d + type) % GD_N_LOSSES, .seed = 6};
+            grid plain = grid_make(&r, 7, 0, NULL);
+            int64_t count = 7 * (plain.c.size + 2);
+            double *expected = room(count), *out = room(count);
+            gd_init(has_isa(isas[d % N_ISAS]) ? isas[d % N_ISAS] : NULL);
+            evaluate_grid(&plain, 1, expected);
+            for (int how = 1; how < N_LAYOUTS; how++) {
+                r.how = how, r.y_how = (how + type) % N_LAYOUTS;
+                grid g = grid_make(&r, 7, 0, NULL);
+                gd_status status = evaluate_grid(&g, 1, out);
+                CHECK(status == GD_OK && bits_equal(out, expected, count), "status %d, %s", status, describe(&r));
+                grid_free(&g);
+            }
+            gd_init(NULL);
+            grid_free(&plain);
+            free(expected), free(out);
+        }
+}
+
+/* out (count) of (2 + size), by a grid made ready, `most` models a read. */
+static gd_status evaluate_some(const grid *g, int n_threads, int64_t most, int64_t count, const int64_t *numbers, double *out) {
+    int64_t size = g->c.size;
+    gd_many many;
+    const double **weights = calloc((size_t)count, sizeof *weights);
+    double **gradient = calloc((size_t)count, sizeof *gradient), *error = room(2 * count);
+    if (!weights || !gradient) abort();
+    for (int64_t i = 0; i < count; i++) weights[i] = g->weights + numbers[i] * size, gradient[i] = out + i * (2 + size) + 2;
+    gd_status status = gd_many_init(&many, &g->grid, n_threads, NULL);
+    CHECK(n_threads == 1 || many.n_threads > 1, "%d threads", many.n_threads);
+    if (most) many.most_models = most;
+    for (int again = 0; !status && again < 2; again++) status = gd_many_evaluate(&many, count, numbers, weights, error, error + count, gradient);
+    for (int64_t i = 0; i < count; i++) out[i * (2 + size)] = error[i], out[i * (2 + size) + 1] = error[count + i];
+    gd_many_free(&many);
+    free(weights), free(gradient), free(error);
+    return status;
+}
+
+/* A model's bits depend neither on threads, nor on which models share its reads, nor in which order. */
+static void company(void) {
+    static const int threads[] = {1, 2, 3, 7};
+    for (int variant = 0; variant < 12; variant++) {
+        recipe r = {.n = 9001 + 500 * variant, .d = 5 + 11 * variant, .k = variant % 4 == 3 ? 3 : 1, .type = variant % 2 ? GD_F32 : GD_F64,
+                    .loss = gd_loss_log_loss, .softmax = variant % 4 == 3, .codes = 1, .weighted = variant % 2, .sparse = variant % 3 == 2,
+                    .offset_cols = variant % 2, .seed = (uint64_t)variant};
+        grid g = grid_make(&r, 40, r.k == 1 ? 6 : 0, of_codes);
+        int64_t each = g.c.size + 2, numbers[40], mixed[40];
+        double *expected = room(40 * each), *out = room(40 * each);
+        dice d = {(uint64_t)variant};
+        for (int64_t m = 0; m < 40; m++) numbers[m] = mixed[m] = m;
+        for (int64_t m = 39; m > 0; m--) {
+            int64_t other = roll_below(&d, m + 1), number = mixed[m];
+            mixed[m] = mixed[other], mixed[other] = number;
+        }
+        gd_status status = evaluate_some(&g, 1, 0, 40, numbers, expected);
+        CHECK(status == GD_OK, "status %d", status);
+        for (int t = 1; t < 4; t++) {
+            evaluate_some(&g, threads[t], 0, 40, numbers, out);
+            CHECK(bits_equal(out, expected, 40 * each), "%d threads, %s", threads[t], describe(&r));
+        }
+        for (int64_t most = 1; most < 40; most += 6) {
+            evaluate_some(&g, 2, most, 40, numbers, out);
+            CHECK(bits_equal(out, expected, 40 * each), "%d models a read, %s", (int)most, describe(&r));
+        }
+        for (int64_t count = 1; count < 40; count += 5) {
+            evaluate_some(&g, 1, 0, count, mixed, out);
+            int equal = 1;
+            for (int64_t i = 0; i < count; i++) equal &= bits_equal(out + i * each, expected + mixed[i] * each, each);
+            CHECK(equal, "%d other models, %s", (int)count, describe(&r));
+        }
+        grid_free(&g);
+        free(expected), free(out);
+    }
+}
+
+/* Weights that are not finite make the errors of their own model NaN and leave the others' bits. */
+static void diverged_models(void) {
+    static const double bad[] = {NAN, INFINITY, -INFINITY};
+    for (int variant = 0; variant < 36; variant++) {
+        recipe r = {.n = 700, .d = 9, .k = variant % 3 == 2 ? 3 : 1, .type = variant % 2 ? GD_F32 : GD_F64, .loss = variant % 4 ? gd_loss_log_loss : gd_loss_hinge,
+                    .codes = 1, .sparse = variant % 5 == 0, .seed = (uint64_t)variant};
+        r.softmax = r.k > 1 && r.loss == gd_loss_log_loss;
+        grid g = grid_make(&r, 20, 0, NULL);
+        int64_t each = g.c.size + 2;
+        double *expected = room(20 * each), *out = room(20 * each);
+        evaluate_grid(&g, 1, expected);
+        for (int64_t m = 3; m < 20; m += 7)
+            for (int64_t j = 0; j < (variant % 2 ? g.c.size : 1); j++) g.weights[m * g.c.size + (variant % 3 ? j : g.c.size - 1)] = bad[variant / 3 % 3];
+        gd_status status = evaluate_grid(&g, 1, out);
+        CHECK(status == GD_OK, "status %d", status);
+        for (int64_t m = 0; m < 20; m++)
+            if (m % 7 == 3) CHECK(isnan(out[m * each]) && isnan(out[m * each + 1]), "model %d: errors %g %g, %s", (int)m, out[m * each], out[m * each + 1], describe(&r));
+            else CHECK(bits_equal(out + m * each, expected + m * each, each), "model %d beside others that diverged, %s", (int)m, describe(&r));
+        grid_free(&g);
+        free(expected), free(out);
+    }
+}
+
+/* Rows that count for nothing, by weight or by role, may have any error; models without rows have none. */
+static void rows_of_no_weight(void) {
+    for (int variant = 0; variant < 8; variant++) {
+        recipe r = {.n = 300, .d = 20, .k = 1, .type = variant % 2 ? GD_F32 : GD_F64, .seed = 8, .sparse = variant / 4};
+        grid g = grid_make(&r, 3, 0, NULL);
+        pool memory = {.n = 0};
+        int64_t each = g.c.size + 2;
+        double *expected = room(3 * each), *out = room(3 * each), *s = room(r.n);
+        for (int64_t i = 0; i < r.n; i++) {
+            s[i] = variant / 2 % 2 && i % 3 == 0 ? 0.0 : 1.0;
+            for (int split = 0; split < N_SPLITS; split++) g.roles[split * r.n + i] = (int8_t)(i % 3 ? (i % 2 ? 1 : -2) : variant / 2 % 2);
+        }
+        for (int64_t m = 0; m < 3; m++) g.models[m].split = m;
+        g.grid.problem.weight = store(&memory, s, r.n, 1, GD_F64, LAYOUT_C);
+        evaluate_grid(&g, 1, expected);
+        for (int64_t i = 0; i < r.n; i += 3)
+            for (int64_t j = 0; j < r.d; j++) g.c.X[i * r.d + j] = r.type == GD_F32 && !r.sparse ? 1e30 : r.type == GD_F32 ? 3e38 : 1e200;
+        if (!r.sparse) {
+            g.grid.problem.X = store(&memory, g.c.X, r.n, r.d, r.type, LAYOUT_C);
+            evaluate_grid(&g, 1, out);
+            CHECK(bits_equal(out, expected, 3 * each), "rows of weight 0, %s", describe(&r));
+        }
+        memset(g.roles, variant % 2 ? 0 : -1, (size_t)(N_SPLITS * r.n));
+        gd_status status = evaluate_grid(&g, 1, out);
+        CHECK(status == GD_OK && out[0] == 0.0 && (variant % 2 ? isnan(out[1]) : out[1] > 0.0), "no row trains: errors %g %g", out[0], out[1]);
+        for (int64_t j = 0; j < g.c.size; j++) CHECK(out[2 + j] == 0.0, "no row trains: gradient %g", out[2 + j]);
+        pool_free(&memory);
+        grid_free(&g);
+        free(expected), free(out), free(s);
+    }
+}
+
+/* One model by itself is what gd_error_and_gradient says. */
+static void one_model(void) {
+    for (int variant = 0; variant < 60; variant++) {
+        recipe r = {.n = 2000, .d = 1 + variant, .k = variant % 3 == 2 ? 4 : 1, .loss = variant % GD_N_LOSSES, .sparse = variant % 5 == 1, .offset_cols = variant % 2,
+                    .weighted = variant % 2, .type = variant % 7 == 3 ? GD_F32 : GD_F64, .seed = (uint64_t)variant};
+        grid g = grid_make(&r, 1, 0, NULL);
+        double *out = room(g.c.size + 2), *expected = room(g.c.size + 1);
+        g.models[0].loss_param = g.c.problem.loss_param;
+        evaluate_grid(&g, 1, out);
+        evaluate(&g.c.problem, g.weights, 1, expected);
+        double worst = fabs(out[0] - expected[0]) / (1.0 + fabs(expected[0])), eps = r.type == GD_F64 || r.sparse ? 1e-10 : 1e-4;
+        for (int64_t j = 0; j < g.c.size; j++) worst = fmax(worst, fabs(out[2 + j] - expected[1 + j]) / (1.0 + fabs(expected[1 + j])));
+        CHECK(worst <= eps && isnan(out[1]), "off by %g, validation %g, %s", worst, out[1], describe(&r));
+        grid_free(&g);
+        free(out), free(expected);
+    }
+}
+
+static int stop_at_once(void *calls) { return ++*(int *)calls > 0; }
+
+static void refusals(void) {
+    recipe r = {.n = 5000, .d = 6, .k = 1, .loss = gd_loss_log_loss, .codes = 1, .seed = 2};
+    grid g = grid_make(&r, 4, 0, NULL);
+    double out[4 * 9], *w = g.weights;
+    int calls = 0;
+    gd_hooks hooks = {stop_at_once, &calls};
+    gd_status status = gd_grid_error_and_gradient(&g.grid, w, w, 2, &hooks, out, NULL, NULL, NULL);
+    CHECK(status == GD_INTERRUPTED && calls == 1, "status %d, %d calls", status, calls);
+    CHECK(gd_grid_error_and_gradient(&g.grid, w, w, 2, NULL, NULL, NULL, NULL, NULL) == GD_OK, "nothing asked for");
+    for (int wrong = 0; wrong < 9; wrong++) {
+        grid other = g;
+        gd_model models[4];
+        memcpy(models, g.models, sizeof models);
+        other.grid.models = models;
+        if (wrong == 0) other.grid.n_models = 0;
+        if (wrong == 1) models[2].loss = GD_N_LOSSES;
+        if (wrong == 2) models[2].loss = -1;
+        if (wrong == 3) models[2].split = N_SPLITS;
+        if (wrong == 4) models[2].split = -2;
+        if (wrong == 5) models[2].split = 0, other.grid.roles = NULL;
+        if (wrong == 6) other.grid.problem.target = GD_VALUES, models[2].class_weight = g.class_weight[0];
+        if (wrong == 7) other.grid.problem.n_outputs = 2, models[2].loss = gd_loss_hinge;
+        if (wrong == 8) other.grid.problem.n = 0;
+        status = gd_grid_error_and_gradient(&other.grid, w, w, 1, NULL, out, NULL, NULL, NULL);
+        CHECK(status == GD_BAD_ARGUMENT, "%d: status %d", wrong, status);
+    }
+    grid_free(&g);
+    r.sparse = 1;
+    g = grid_make(&r, 4, 0, NULL);
+    int32_t *indices = malloc(sizeof *indices * (size_t)g.grid.problem.X.n_stored);
+    if (!indices) abort();
+    memcpy(indices, g.grid.problem.X.indices, sizeof *indices * (size_t)g.grid.problem.X.n_stored);
+    indices[g.grid.problem.X.n_stored / 2] = (int32_t)r.d;
+    g.grid.problem.X.indices = indices;
+    status = gd_grid_error_and_gradient(&g.grid, g.weights, g.weights, 2, NULL, out, NULL, NULL, NULL);
+    CHECK(status == GD_BAD_ROWS, "a column that is none: status %d", status);
+    free(indices);
+    grid_free(&g);
+}
+
+void test_many(void) {
+    every_loss();
+    random_recipes();
+    every_layout();
+    company();
+    diverged_models();
+    rows_of_no_weight();
+    one_model();
+    refusals();
+}
