@@ -1,6 +1,6 @@
 # The C API of src/gdfast.h, which documents it, for extensions: `from gdfast._core cimport gd_descend` calls the engine
 # that gdfast has loaded, without linking anything. Plain C types only; nothing here needs the GIL but import_gdfast.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 
 
 cdef extern from "gdfast.h" nogil:
@@ -37,6 +37,24 @@ cdef extern from "gdfast.h" nogil:
     ctypedef struct gd_hooks:
         int (*poll)(void *) noexcept nogil
         void *context
+
+    ctypedef struct gd_model:
+        int32_t loss
+        double loss_param, l2, l1
+        int64_t split
+        const double *class_weight
+
+    ctypedef struct gd_grid:
+        gd_problem problem
+        const gd_model *models
+        int64_t n_models
+        const int8_t *roles
+        int64_t n_splits
+
+    ctypedef struct gd_fit:
+        double error, validation, suboptimality
+        int64_t n_iter
+        int32_t reason
 
     ctypedef enum gd_solver:
         GD_SOLVER_AUTO, GD_SOLVER_GD, GD_SOLVER_SGD, GD_SOLVER_ADAGRAD, GD_SOLVER_RMSPROP, GD_SOLVER_ADAM

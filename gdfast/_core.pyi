@@ -87,6 +87,17 @@ def descend(
     optimal_alpha: float = 0.0,
     callback: Callable[[int, int, float, float, float, float, _Doubles], object] | None = None,
 ) -> tuple[str, _Doubles, dict[str, Any]]: ...
+def grid_squared(
+    problem: Problem,
+    l2: _Doubles,
+    l1: _Doubles,
+    split: npt.NDArray[np.int64],
+    roles: npt.NDArray[np.int8],
+    *,
+    tol: float,
+    max_iter: int,
+    n_threads: int = 1,
+) -> tuple[str, _Doubles, _Doubles, dict[str, _Array]] | None: ...
 def pointwise(
     loss: str,
     z: npt.ArrayLike,

@@ -26,6 +26,12 @@ MARGIN_LOSSES = tuple(name for i, name in enumerate(LOSSES) if gd_loss_is_margin
 SMOOTH_LOSSES = tuple(name for i, name in enumerate(LOSSES) if gd_loss_is_smooth(i))
 
 
+cdef extern from "squared.h" nogil:
+    int gd_grid_squared_fits(const gd_grid *grid)
+    gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, double *weights,
+                              gd_fit *fits)
+
+
 cdef extern from "Python.h":
     # Declared without Cython's error checks: an exception that a signal handler raises inside a hook stays
     # pending until the engine has returned, see raise_status.
@@ -380,6 +386,55 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
             gd_report_free(&report)
     finally:
         gd_state_free(&state)
+
+
+def grid_squared(Problem problem, const double[::1] l2, const double[::1] l1, const int64_t[::1] split,
+                 const int8_t[:, ::1] roles, *, double tol, int64_t max_iter, int n_threads=1):
+    """Fit a model for each element of l2, l1 and split from one read of X, by its second moments: squared error.
+
+    roles (n_splits, n): what each row does in each split, r > 0: it trains, r times; r < 0: it validates, -r times.
+    split (m,): which row of roles tells of a model's rows; -1: all train.
+
+    Returns None if the grid is not one for this road, else (status name, coef (m, k, d), intercept (m, k), fits): of
+    each model its error, validation error, suboptimality, n_iter and reason, arrays of shape (m,) in a dict.
+    """
+    cdef int64_t m = split.shape[0], k = problem.k, d = problem.d, i
+    cdef gd_grid grid
+    cdef gd_settings settings
+    cdef gd_hooks hooks = make_hooks()
+    cdef gd_status status
+    if m == 0 or l2.shape[0] != m or l1.shape[0] != m:
+        raise ValueError(f"l2, l1 and split must be of one length, got {l2.shape[0]}, {l1.shape[0]} and {m}")
+    if roles.shape[0] and roles.shape[1] != problem.c.n:
+        raise ValueError(f"roles must be of shape (n_splits, {problem.c.n}), got ({roles.shape[0]}, {roles.shape[1]})")
+    memory = np.zeros(m * sizeof(gd_model), dtype=np.uint8)
+    results = np.zeros(m * sizeof(gd_fit), dtype=np.uint8)
+    weights = np.zeros((m, k * d + k))
+    cdef gd_model *models = <gd_model *>cnp.PyArray_DATA(memory)
+    cdef gd_fit *fits = <gd_fit *>cnp.PyArray_DATA(results)
+    cdef double *w = <double *>cnp.PyArray_DATA(weights)
+    for i in range(m):
+        models[i].loss, models[i].l2, models[i].l1, models[i].split = problem.c.loss, l2[i], l1[i], split[i]
+    memset(&grid, 0, sizeof(grid))
+    memset(&settings, 0, sizeof(settings))
+    grid.problem, grid.models, grid.n_models, grid.n_splits = problem.c, models, m, roles.shape[0]
+    grid.roles = &roles[0, 0] if roles.shape[0] else NULL
+    settings.tol, settings.max_iter, settings.n_threads = tol, max_iter, n_threads
+    if not gd_grid_squared_fits(&grid):
+        return None
+    with nogil:
+        status = gd_grid_squared(&grid, &settings, &hooks, w, fits)
+    if status != GD_NOT_FINITE:
+        raise_status(status, problem)
+    out = {
+        "error": np.array([fits[i].error for i in range(m)]),
+        "validation": np.array([fits[i].validation for i in range(m)]),
+        "suboptimality": np.array([fits[i].suboptimality for i in range(m)]),
+        "n_iter": np.array([fits[i].n_iter for i in range(m)]),
+        "reason": np.array([REASONS[fits[i].reason] for i in range(m)]),
+    }
+    name = "ok" if status == GD_OK else "not_finite"
+    return name, weights[:, : k * d].reshape(m, k, d), weights[:, k * d :], out
 
 
 def pointwise(str loss, z, y, *, double param=0.0, double smoothing=0.0, isa=None):

@@ -132,6 +132,15 @@ typedef struct gd_grid {
     int64_t n_splits;
 } gd_grid;
 
+/* What became of a model of a grid that was fitted. */
+typedef struct gd_fit {
+    double error;       /* E at its weights */
+    double validation;  /* mean loss of the rows that validate, without penalty; NaN if none does */
+    double suboptimality; /* estimate of (E - E*) / E* */
+    int64_t n_iter;
+    int32_t reason;     /* gd_reason */
+} gd_fit;
+
 /* E, its gradient and the validation error (loss alone, without penalty; NaN if no row validates) of each model, from one read of X.
  *   coef (n_models, k, d), intercept (n_models, k); error, validation (n_models) or NULL; grad_coef, grad_intercept like the weights, or NULL. */
 gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept, int n_threads, const gd_hooks *hooks,
