@@ -49,8 +49,9 @@ static gd_status find_patterns(gd_moments *moments, int64_t most, int *few) {
 }
 
 double gd_moments_share(const gd_moments *moments, int64_t split, int validating, int64_t cell) {
+    if (split < 0 && validating) return 0.0;
     if (!moments->pattern) return cell == (split < 0 ? moments->n_cells - 1 : 2 * split + validating) ? 1.0 : 0.0;
-    if (split < 0) return validating ? 0.0 : 1.0;
+    if (split < 0) return 1.0;
     int role = moments->grid->roles[split * moments->grid->problem.n + moments->example[cell]];
     return fmax(validating ? -role : role, 0.0);
 }

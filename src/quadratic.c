@@ -10,7 +10,8 @@
 
 enum { FEWEST_SWEEPS = 4 };
 
-static const double FLOOR = 1e-20; /* of E(0): further down there is nothing but rounding */
+/* Of E(0): gains below FLOOR are but rounding; so are differences of E below NOISE. */
+static const double FLOOR = 1e-20, NOISE = 1e-14;
 
 int64_t gd_quadratic_room_size(int64_t d, int64_t d_pad) { return (d + 6) * d_pad; }
 
@@ -113,7 +114,7 @@ static double duality_gap(const gd_quadratic *q, const double *v, const double *
         if (isfinite(high)) least = fmin(least, t * fabs(high) + s * g[j] * high);
         gap += fmax(t * fabs(v[j]) + s * g[j] * v[j] - least, 0.0);
     }
-    return gap + 0.5 * (1.0 - s) * (1.0 - s) * fmax(square, 0.0);
+    return gap + 0.5 * (1.0 - s) * (1.0 - s) * fmax(square, NOISE * q->yy);
 }
 
 /* The subgradient of least norm along weight j, without what points out of the bounds. */
@@ -201,7 +202,7 @@ static double step_free(const gd_quadratic *q, gd_quadratic_room *room, double *
         double least = reach(q, room, count, v, t, &first);
         gradient(q, room->kernels, target, room->g);
         double fell = before - error_at(q, target, room->g);
-        if (first >= 0 && !(fell > 0.0)) {
+        if (first >= 0 && !(fell > NOISE * q->yy)) {
             t = least, fell = 0.0;
             double meets = go(q, first, v[first], room->step[first], 1.0);
             for (int64_t a = 0; a < count; a++) v[room->free[a]] = go(q, room->free[a], v[room->free[a]], room->step[room->free[a]], t);

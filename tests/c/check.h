@@ -27,6 +27,7 @@ void test_threads(void);
 void test_fork(void);
 void test_sparse(void);
 void test_bounds(void);
+void test_moments(void);
 void test_big(void);
 
 #endif
