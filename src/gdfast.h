@@ -134,11 +134,11 @@ typedef struct gd_grid {
 
 /* What became of a model of a grid that was fitted. */
 typedef struct gd_fit {
-    double error;       /* E at its weights */
-    double validation;  /* mean loss of the rows that validate, without penalty; NaN if none does */
+    double error;         /* E at its weights */
+    double validation;    /* mean loss of the rows that validate, without penalty; NaN if none does */
     double suboptimality; /* estimate of (E - E*) / E* */
     int64_t n_iter;
-    int32_t reason;     /* gd_reason */
+    int32_t reason;       /* gd_reason */
 } gd_fit;
 
 /* E, its gradient and the validation error (loss alone, without penalty; NaN if no row validates) of each model, from one read of X.

@@ -90,8 +90,8 @@ typedef struct gd_kernels {
      * tile (GD_MOMENT_ROWS, d) scratch. */
     void (*augment)(const gd_pass *pass, const gd_scratch *scratch, const gd_augmented *columns, int64_t first, int64_t count, double *tile,
                     double *U, double *s);
-    /* H (q_pad, q_pad) += sum_i weight_i u_i u_i' over `rows` (count) of U, for the columns of strips from ... to - 1 times those from each
-     * one's own strip on. rows NULL: rows 0 ... count - 1, which all weigh 1; weight NULL: all 1. A, B like U: scratch. */
+    /* H (q_pad, q_pad) += sum_i weight_i u_i u_i' over `rows` (count) of U, for the columns of strips from ... to - 1 times those from
+     * each one's own strip on. rows NULL: rows 0 ... count - 1, which all weigh 1; weight NULL: all 1. A, B like U: scratch. */
     void (*moments)(int64_t strips, int64_t from, int64_t to, const double *U, int64_t count, const int32_t *rows, const double *weight,
                     double *A, double *B, double *H);
     /* y += a x, both (n) with room for whole lanes. */

@@ -10,10 +10,12 @@
 #include "metric.h"
 #include "threads.h"
 
-enum { SAMPLE = 1024, PATTERNS = 32, MOST_PARTS = 16, FEW_PARTS = 4, ROWS_OF_A_PART = 512 /* per cell */, PANEL = 16 /* strips */,
+enum { SAMPLE = 1024, PATTERNS = 32, MOST_PARTS = 16, FEW_PARTS = 4, ROWS_OF_A_PART = 512 /* for each cell */, PANEL = 16 /* strips */,
        PART_BYTES = 1 << 28 };
 
-static int64_t count_strips(const gd_problem *problem) { return (problem->X.n_cols + 1 + problem->n_outputs + GD_LANES_D - 1) / GD_LANES_D; }
+static int64_t count_strips(const gd_problem *problem) {
+    return (problem->X.n_cols + 1 + problem->n_outputs + GD_LANES_D - 1) / GD_LANES_D;
+}
 
 int gd_moments_fit(const gd_grid *grid) {
     const gd_problem *problem = &grid->problem;
@@ -78,7 +80,8 @@ static void count_rows(gd_moments *moments) {
 /* ---- columns ------------------------------------------------------------------------------------------------------- */
 
 /* Mean, least and greatest of each column over the rows of an engine that weigh anything. plain: augmented rows as they are. */
-static void survey(gd_engine *engine, const gd_augmented *plain, double *tile, double *U, double *s, double *mean, double *least, double *most) {
+static void survey(gd_engine *engine, const gd_augmented *plain, double *tile, double *U, double *s, double *mean, double *least,
+                   double *most) {
     int64_t n = engine->problem.n, counted = 0;
     for (int64_t at = 0; at < n && !gd_engine_poll(engine); at += GD_BLOCK_ROWS) {
         int64_t rows = gd_min(n - at, GD_BLOCK_ROWS);
@@ -101,7 +104,8 @@ static void survey(gd_engine *engine, const gd_augmented *plain, double *tile, d
 static gd_status find_columns(gd_moments *moments, int64_t m) {
     gd_problem sample = moments->engine.problem;
     int64_t q = moments->q_pad, d = moments->d, *rows = m < sample.n ? gd_sample_rows(&sample, m) : NULL;
-    double *room = gd_alloc(5 * q + GD_BLOCK_ROWS * (q + 1) + GD_MOMENT_ROWS * d, 8), *mean = room + 2 * q, *least = room + 3 * q, *most = room + 4 * q;
+    double *room = gd_alloc(5 * q + GD_BLOCK_ROWS * (q + 1) + GD_MOMENT_ROWS * d, 8);
+    double *mean = room + 2 * q, *least = room + 3 * q, *most = room + 4 * q;
     gd_engine engine = {0};
     gd_status status = room && (rows || m >= sample.n) ? GD_OK : GD_NO_MEMORY;
     if (rows) sample.rows = rows, sample.n = m;
@@ -135,8 +139,8 @@ typedef struct gd_moments_job {
 } gd_moments_job;
 
 /* The rows of a block that are in a cell, and their weights. *plain: it is the whole block, and all weigh 1. */
-static int64_t select_rows(const gd_moments *moments, int64_t cell, int64_t first, int64_t count, const double *s, int32_t *rows, double *weight,
-                           int *plain) {
+static int64_t select_rows(const gd_moments *moments, int64_t cell, int64_t first, int64_t count, const double *s, int32_t *rows,
+                           double *weight, int *plain) {
     int64_t found = 0;
     double most = 1.0, least = 1.0;
     for (int64_t i = 0; i < count; i++) {
@@ -156,11 +160,11 @@ static void moments_task(void *context, int64_t task, int worker) {
     const gd_moments_job *job = context;
     gd_moments *moments = job->moments;
     gd_engine *engine = &moments->engine;
-    int64_t part = task / job->n_panels, panel = task % job->n_panels, strips = moments->strips, strip_sums = GD_BLOCK_ROWS * moments->q_pad;
+    int64_t part = task / job->n_panels, panel = task % job->n_panels, strips = moments->strips, block = GD_BLOCK_ROWS * moments->q_pad;
     int64_t from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows), matrix = moments->q_pad * moments->q_pad;
     int64_t low = panel * PANEL, high = job->n_panels == 1 ? strips : gd_min(strips, low + PANEL);
-    double *tile = job->room + worker * job->room_size, *U = tile + GD_MOMENT_ROWS * moments->d, *A = U + strip_sums, *B = A + strip_sums;
-    double *s = B + strip_sums, *weight = s + GD_BLOCK_ROWS;
+    double *tile = job->room + worker * job->room_size, *U = tile + GD_MOMENT_ROWS * moments->d, *A = U + block, *B = A + block;
+    double *s = B + block, *weight = s + GD_BLOCK_ROWS;
     int32_t *rows = (int32_t *)(void *)(weight + GD_BLOCK_ROWS);
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
         if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
@@ -187,12 +191,13 @@ static void add_task(void *context, int64_t cell, int worker) {
 }
 
 static void plan(const gd_moments *moments, gd_moments_job *job) {
-    int64_t n_blocks = (moments->engine.problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, bytes = 8 * moments->n_cells * moments->q_pad * moments->q_pad;
-    int64_t parts = gd_min(gd_min(MOST_PARTS, PART_BYTES / bytes), moments->engine.problem.n / (ROWS_OF_A_PART * moments->n_cells));
-    job->part_rows = (n_blocks + gd_max(parts, 1) - 1) / gd_max(parts, 1) * GD_BLOCK_ROWS;
-    job->n_parts = (moments->engine.problem.n + job->part_rows - 1) / job->part_rows;
+    int64_t n = moments->engine.problem.n, n_blocks = (n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, q = moments->q_pad;
+    int64_t parts = gd_min(gd_min(MOST_PARTS, PART_BYTES / (8 * moments->n_cells * q * q)), n / (ROWS_OF_A_PART * moments->n_cells));
+    parts = gd_max(parts, 1);
+    job->part_rows = (n_blocks + parts - 1) / parts * GD_BLOCK_ROWS;
+    job->n_parts = (n + job->part_rows - 1) / job->part_rows;
     job->n_panels = job->n_parts < FEW_PARTS ? (moments->strips + PANEL - 1) / PANEL : 1;
-    job->room_size = GD_MOMENT_ROWS * moments->d + 3 * GD_BLOCK_ROWS * moments->q_pad + 3 * GD_BLOCK_ROWS + GD_LANES_D;
+    job->room_size = GD_MOMENT_ROWS * moments->d + 3 * GD_BLOCK_ROWS * (q + 1);
     job->room_size = (job->room_size + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
 }
 

@@ -17,11 +17,14 @@ int64_t gd_quadratic_room_size(int64_t d, int64_t d_pad) { return (d + 6) * d_pa
 
 void gd_quadratic_room_cut(gd_quadratic_room *room, int64_t d, int64_t d_pad, double *memory) {
     room->factor = memory, memory += d * d_pad;
-    room->least = memory, room->g = memory + d_pad, room->h = memory + 2 * d_pad, room->step = memory + 3 * d_pad, room->along = memory + 4 * d_pad;
+    room->least = memory, room->g = memory + d_pad, room->h = memory + 2 * d_pad;
+    room->step = memory + 3 * d_pad, room->along = memory + 4 * d_pad;
     room->free = (int64_t *)(void *)(memory + 5 * d_pad);
 }
 
-static int interrupted(const gd_quadratic_room *room) { return room->worker == 0 ? gd_engine_poll(room->engine) : room->engine->interrupted; }
+static int interrupted(const gd_quadratic_room *room) {
+    return room->worker == 0 ? gd_engine_poll(room->engine) : room->engine->interrupted;
+}
 
 static double penalty(const gd_quadratic *q, int64_t j) { return q->l2 * q->scale[j] * q->scale[j]; }
 static double threshold(const gd_quadratic *q, int64_t j) { return q->l1 * q->scale[j]; }
@@ -51,7 +54,8 @@ static double error_at(const gd_quadratic *q, const double *v, const double *g) 
     return fmax(0.5 * smooth, 0.0) + norm;
 }
 
-static gd_minimum conclude(const gd_quadratic *q, const double *v, const double *g, double gap, double tol, int64_t n_iter, int64_t max_iter) {
+static gd_minimum conclude(const gd_quadratic *q, const double *v, const double *g, double gap, double tol, int64_t n_iter,
+                           int64_t max_iter) {
     double error = error_at(q, v, g);
     int there = gap <= fmax(fmax(tol, 0.0) * error, FLOOR * 0.5 * q->yy);
     return (gd_minimum){error, gap, n_iter, there ? GD_STOP_CONVERGED : n_iter >= max_iter ? GD_STOP_MAX_ITER : GD_STOP_PRECISION};
@@ -157,7 +161,7 @@ static int64_t find_free(const gd_quadratic *q, const double *v, int64_t *free) 
     return count;
 }
 
-/* room->step: towards the joint minimum of the free weights; *slope and *bend: of E along it, as long as no weight meets a kink or a bound. */
+/* room->step: towards the joint minimum of the free weights; *slope and *bend: of E along it, until a weight meets a kink or a bound. */
 static void find_step(const gd_quadratic *q, gd_quadratic_room *room, int64_t count, const double *v, double *slope, double *bend) {
     for (int64_t a = 0; a < count; a++) room->h[a] = subgradient(q, room->free[a], v[room->free[a]], room->g[room->free[a]]);
     factorise(q, room, count);
@@ -227,7 +231,8 @@ gd_minimum gd_quadratic_descend(const gd_quadratic *q, gd_quadratic_room *room, 
             double fell = sweep(q, room, v);
             gain += fell;
             gap = duality_gap(q, v, room->g);
-            if (gap <= fmax(fmax(tol, 0.0) * error_at(q, v, room->g), floor)) return conclude(q, v, room->g, gap, tol, n_iter + 1, max_iter);
+            if (gap <= fmax(fmax(tol, 0.0) * error_at(q, v, room->g), floor))
+                return conclude(q, v, room->g, gap, tol, n_iter + 1, max_iter);
             if (fell <= floor) break;
         }
         gain += step_free(q, room, v);

@@ -265,12 +265,13 @@ static gd_status fit_all(gd_squared *all, int n_threads) {
 
 gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, double *weights, gd_fit *fits) {
     if (!is_sound(grid)) return GD_BAD_ARGUMENT;
-    gd_squared all = {.grid = grid, .settings = settings, .d = grid->problem.X.n_cols, .k = grid->problem.n_outputs, .weights = weights, .fits = fits};
-    all.d_pad = (all.d + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
-    double work = (double)grid->n_models * (double)all.d * (double)all.d; /* tens of multiplications each */
+    gd_squared all = {.grid = grid, .settings = settings, .weights = weights, .fits = fits};
+    all.d = grid->problem.X.n_cols, all.k = grid->problem.n_outputs, all.d_pad = (all.d + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
+    double square = (double)all.d * (double)all.d_pad, work = (double)grid->n_models * square; /* tens of multiplications each */
     unsigned long fp = gd_fp_enter();
     gd_status status = gd_moments_init(&all.moments, grid, settings->n_threads, hooks);
-    int n_threads = (int)gd_max(1, gd_min(settings->n_threads, (int64_t)fmin(work / 65536.0, 1024.0)));
+    double most = fmin(work / 65536.0, fmin(1024.0, 0x1p26 / square)); /* in half a GB */
+    int n_threads = (int)gd_max(1, gd_min(settings->n_threads, (int64_t)most));
     if (!status) status = allocate(&all, n_threads);
     if (!status) status = fit_all(&all, n_threads);
     gd_release(all.matrices);
