@@ -67,14 +67,21 @@ static int times(const gd_moments *moments, int64_t cell, int64_t i) {
     return role > 0 ? role : 0;
 }
 
-static void count_rows(gd_moments *moments) {
+static int is_used(const gd_moments *moments, int64_t cell) {
     const gd_grid *grid = moments->grid;
-    for (int64_t cell = 0; cell < moments->n_cells; cell++) {
-        int used = 0;
-        for (int64_t m = 0; !used && m < grid->n_models; m++)
-            for (int part = 0; part < 2; part++) used |= gd_moments_share(moments, grid->models[m].split, part, cell) > 0.0;
-        for (int64_t i = 0; used && i < grid->problem.n; i++) moments->rows[cell] += times(moments, cell, i) > 0;
-    }
+    for (int64_t m = 0; m < grid->n_models; m++)
+        for (int part = 0; part < 2; part++)
+            if (gd_moments_share(moments, grid->models[m].split, part, cell) > 0.0) return 1;
+    return 0;
+}
+
+static void count_rows(gd_moments *moments) {
+    int64_t n = moments->grid->problem.n;
+    for (int64_t i = 0; moments->pattern && i < n; i++) moments->rows[moments->pattern[i]]++;
+    for (int64_t cell = 0; cell < moments->n_cells; cell++)
+        if (!is_used(moments, cell)) moments->rows[cell] = 0;
+        else
+            for (int64_t i = 0; !moments->pattern && i < n; i++) moments->rows[cell] += times(moments, cell, i) > 0;
 }
 
 /* ---- columns ------------------------------------------------------------------------------------------------------- */

@@ -106,8 +106,10 @@ static void sum_cells(const gd_moments *moments, int64_t split, int validating, 
     }
 }
 
-/* Of a column whose second moment about its mean is but rounding of that about the centre nothing is left. */
-static int is_constant(double about_mean, double about_center) { return about_mean <= 1e-13 * about_center; }
+/* Is the second moment of a column about its mean but rounding of that about the centre? Rounding errors of equal terms add up. */
+static int is_constant(const gd_training *t, double about_mean, double about_center) {
+    return about_mean <= (1e-13 + 1e-19 * t->rows) * about_center;
+}
 
 static void mirror(gd_training *t, int64_t d, int64_t d_pad) {
     for (int64_t j = 0; j < d; j++) {
@@ -143,12 +145,12 @@ static void training_task(void *context, int64_t task, int worker) {
         sum_cells(moments, t->split, 0, d + 1 + c, d + 1 + c, sums);
         double about_center = sums[d + 1 + c] / t->weight;
         t->yy[c] = about_center - t->y[c] * t->y[c];
-        if (is_constant(t->yy[c], about_center)) t->yy[c] = 0.0;
+        if (is_constant(t, t->yy[c], about_center)) t->yy[c] = 0.0;
     }
     for (int64_t j = 0; j < d; j++) {
         double about_center = t->H[j * d_pad + j];
         for (int64_t l = j; l < d; l++) t->H[j * d_pad + l] -= t->u[j] * t->u[l];
-        if (is_constant(t->H[j * d_pad + j], about_center)) t->H[j * d_pad + j] = 0.0;
+        if (is_constant(t, t->H[j * d_pad + j], about_center)) t->H[j * d_pad + j] = 0.0;
         for (int64_t c = 0; c < k; c++)
             if (t->H[j * d_pad + j] == 0.0 || t->yy[c] == 0.0) t->c[c * d_pad + j] = 0.0;
     }
