@@ -38,6 +38,24 @@ cdef extern from "gdfast.h" nogil:
         int (*poll)(void *) noexcept nogil
         void *context
 
+    ctypedef struct gd_model:
+        int32_t loss
+        double loss_param, l2, l1
+        int64_t split
+        const double *class_weight
+
+    ctypedef struct gd_grid:
+        gd_problem problem
+        const gd_model *models
+        int64_t n_models
+        const int8_t *roles
+        int64_t n_splits
+
+    ctypedef struct gd_fit:
+        double error, validation, suboptimality
+        int64_t n_iter
+        int32_t reason
+
     ctypedef enum gd_solver:
         GD_SOLVER_AUTO, GD_SOLVER_GD, GD_SOLVER_SGD, GD_SOLVER_ADAGRAD, GD_SOLVER_RMSPROP, GD_SOLVER_ADAM
 
@@ -90,24 +108,6 @@ cdef extern from "gdfast.h" nogil:
         int64_t epoch, t
         double error, validation_error, gradient_norm, eta
         const double *weights
-
-    ctypedef struct gd_model:
-        int32_t loss
-        double loss_param, l2, l1
-        int64_t split
-        const double *class_weight
-
-    ctypedef struct gd_grid:
-        gd_problem problem
-        const gd_model *models
-        int64_t n_models
-        const int8_t *roles
-        int64_t n_splits
-
-    ctypedef struct gd_fit:
-        double error, validation, suboptimality
-        int64_t n_iter
-        int32_t reason
 
     ctypedef int (*gd_epoch_hook)(void *, const gd_epoch *) noexcept nogil
 

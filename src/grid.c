@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "flock.h"
+#include "squared.h"
 #include "threads.h"
 #include "updates.h"
 
@@ -388,13 +389,11 @@ static int64_t batch_of(const gd_journey *journey, const gd_point *points, int64
     return n;
 }
 
-gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
-                          gd_fit *fits, double *n_passes) {
+static gd_status descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
+                              gd_fit *fits, double *n_passes) {
     gd_journey journey = {.grid = grid, .settings = settings, .hooks = hooks, .stop_early = stop_early};
     gd_many many = {0};
-    unsigned long fp = gd_fp_enter();
     journey.size = grid->problem.n_outputs * (grid->problem.X.n_cols + 1);
-    memset(fits, 0, sizeof *fits * (size_t)grid->n_models);
     gd_status status = gd_many_init(&many, grid, settings->n_threads, hooks);
     for (int64_t i = 0; !status && i < grid->n_models; i++)
         if (!gd_loss_is_smooth(grid->models[i].loss)) status = GD_BAD_ARGUMENT;
@@ -409,6 +408,19 @@ gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int 
     gd_release(points);
     gd_release(journey.order);
     gd_many_free(&many);
+    return status;
+}
+
+gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
+                          gd_fit *fits, double *n_passes) {
+    unsigned long fp = gd_fp_enter();
+    int squared = !stop_early && gd_grid_squared_fits(grid);
+    memset(fits, 0, sizeof *fits * (size_t)grid->n_models);
+    for (int64_t i = 0; squared && i < grid->n_models; i++) fits[i].error = NAN;
+    gd_status status = squared ? gd_grid_squared(grid, settings, hooks, weights, fits)
+                               : descend_grid(grid, settings, stop_early, hooks, weights, fits, n_passes);
+    if (squared) *n_passes = 1.0;
+    if (squared && status == GD_NOT_FINITE) status = GD_OK; /* the fits tell whose */
     gd_fp_restore(fp);
     return status;
 }

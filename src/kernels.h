@@ -11,7 +11,7 @@
 #define GD_BIG_ENDIAN 0
 #endif
 
-enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64 };
+enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64, GD_MOMENT_ROWS = 32 };
 
 /* One pass in the making: the problem, the weights in the lane type, and how tiles are cut. Constant during a pass. */
 typedef struct gd_pass {
@@ -49,6 +49,12 @@ typedef struct gd_columns {
     int64_t d, p, p_pad;          /* p = d + fit_intercept */
 } gd_columns;
 
+/* Augmented rows (x, 1, y - offset, 0 ...), shifted after being scaled, q_pad = strips * GD_LANES_D columns in all. */
+typedef struct gd_augmented {
+    const double *scale, *shift; /* (q_pad) */
+    int64_t strips;
+} gd_augmented;
+
 /* Plain stochastic gradient descent, fused: what gd_kernels.steps and csr_steps need beyond the pass. */
 typedef struct gd_steps {
     const double *eta;      /* learning rate of each update */
@@ -85,6 +91,16 @@ typedef struct gd_kernels {
                         void *A, double *diagonal);
     /* H (p, p_pad), upper triangle, -> its Cholesky factor U, H = U'U, in place. Pivots below `least` (p) are raised to it. */
     void (*cholesky)(int64_t p, int64_t p_pad, double *H, const double *least);
+    /* Rows of any kind, double lanes -> strips of augmented rows U (strips, GD_BLOCK_ROWS, GD_LANES_D), and their weights s (count).
+     * tile (GD_MOMENT_ROWS, d) scratch. */
+    void (*augment)(const gd_pass *pass, const gd_scratch *scratch, const gd_augmented *columns, int64_t first, int64_t count, double *tile,
+                    double *U, double *s);
+    /* H (q_pad, q_pad) += sum_i weight_i u_i u_i' over `rows` (count) of U, for the columns of strips from ... to - 1 times those from
+     * each one's own strip on. rows NULL: rows 0 ... count - 1, which all weigh 1; weight NULL: all 1. A, B like U: scratch. */
+    void (*moments)(int64_t strips, int64_t from, int64_t to, const double *U, int64_t count, const int32_t *rows, const double *weight,
+                    double *A, double *B, double *H);
+    /* y += a x, both (n) with room for whole lanes. */
+    void (*add)(int64_t n, double a, const double *x, double *y);
     /* k == 1: `count` (<= GD_BLOCK_ROWS) updates w -= eta (s / mean s  dE/dz x + l2 w), a row each, in double. */
     void (*steps)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, gd_steps *steps);
     /* CSR rows. The sums of gd_kernels.block, added to out. */

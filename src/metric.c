@@ -21,8 +21,8 @@ int64_t gd_metric_rows(const gd_problem *problem, int smooth) {
     return !smooth || m >= n / 4 ? 0 : m;
 }
 
-/* One row in each of m equal stretches, at a place that depends on its number only: no period of the data can hide. */
-static int64_t *sample_rows(const gd_problem *problem, int64_t m) {
+/* At a place that depends on the number of the stretch only: no period of the data can hide. */
+int64_t *gd_sample_rows(const gd_problem *problem, int64_t m) {
     int64_t *rows = gd_alloc(m, sizeof *rows);
     double stretch = (double)problem->n / (double)m;
     for (int64_t i = 0; rows && i < m; i++) {
@@ -125,7 +125,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     memset(metric, 0, sizeof *metric);
     gd_problem sample = *problem;
     if (m > 0 && m < problem->n) {
-        metric->rows = sample_rows(problem, m);
+        metric->rows = gd_sample_rows(problem, m);
         if (!metric->rows) return GD_NO_MEMORY;
         sample.rows = metric->rows, sample.n = m;
     }
@@ -350,8 +350,8 @@ void gd_metric_lend(gd_metric *view, double *scratch, gd_engine *watch, int work
 
 /* ---- using it ------------------------------------------------------------------------------------------------------ */
 
-/* U'U x = in, by rows of U: forward with axpys, back with dots. */
-static void solve_one(int64_t p, int64_t p_pad, const double *U, const double *in, double *x) {
+/* By rows of U: forward with axpys, back with dots. */
+void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x) {
     if (x != in) memcpy(x, in, sizeof *x * (size_t)p);
     for (int64_t k = 0; k < p; k++) {
         const double *row = U + k * p_pad;
@@ -370,7 +370,7 @@ void gd_metric_solve(const gd_metric *metric, const double *in, double *out) {
         int64_t f = metric->n_factors == 1 ? 0 : c;
         if (metric->diagonal)
             for (int64_t j = 0; j < p; j++) out[c * p + j] = in[c * p + j] / metric->model[f * p + j];
-        else solve_one(p, metric->p_pad, metric->factor + f * p * metric->p_pad, in + c * p, out + c * p);
+        else gd_cholesky_solve(p, metric->p_pad, metric->factor + f * p * metric->p_pad, in + c * p, out + c * p);
     }
 }
 
@@ -384,7 +384,7 @@ void gd_metric_factor_part(gd_metric *metric, const double *H, const int64_t *j,
     metric->engine.kernels->cholesky(n, stride, metric->factor, least);
 }
 
-void gd_metric_solve_part(const gd_metric *metric, int64_t n, double *x) { solve_one(n, metric->p_pad, metric->factor, x, x); }
+void gd_metric_solve_part(const gd_metric *metric, int64_t n, double *x) { gd_cholesky_solve(n, metric->p_pad, metric->factor, x, x); }
 
 void gd_metric_gradient(const gd_metric *metric, const double *gradient, double *out) {
     int64_t d = metric->columns.d, p = metric->p;

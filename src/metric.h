@@ -40,6 +40,12 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
                          const gd_hooks *hooks);
 void gd_metric_free(gd_metric *metric);
 
+/* Row numbers (m), one in each of m equal stretches of a problem's rows; NULL if out of memory. */
+int64_t *gd_sample_rows(const gd_problem *problem, int64_t m);
+
+/* U'U x = in, U (p, p_pad) as gd_kernels.cholesky leaves it. x may be in. */
+void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x);
+
 /* Build at these weights (gd_run layout), unless the curvature has moved by less than `unless_moved` of itself since. */
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved);
 

@@ -1,0 +1,284 @@
+/* Squared error: the moments of the rows that train in a split are all that a model of that split depends on, and its validation error
+ * is a quadratic form of those that validate. Models without L1 and bounds are solved one by one; the others in chains, each starting
+ * where the one with the next stronger penalty ended. */
+#include "squared.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metric.h"
+#include "moments.h"
+#include "quadratic.h"
+#include "threads.h"
+#include "updates.h"
+
+/* The rows that train in a split, about their own mean if there is an intercept. */
+typedef struct gd_training {
+    int64_t split;
+    double *H;          /* (d, d_pad) mean of u u' */
+    double *c, *yy;     /* (k, d_pad), (k) means of u y and y^2 */
+    double *u, *y;      /* (d), (k) the means themselves; 0 without an intercept */
+    double weight, rows; /* sum of s; how many rows, at most */
+} gd_training;
+
+/* A model in the order in which models are solved. */
+typedef struct gd_turn { int64_t model, training; double ratio, strength; } gd_turn;
+
+typedef struct gd_squared {
+    const gd_grid *grid;
+    const gd_settings *settings;
+    gd_moments moments;
+    int64_t d, k, d_pad, n_trainings, n_tasks, room_size;
+    gd_training *trainings;
+    gd_turn *turns;      /* (n_models) */
+    int64_t *tasks;      /* (n_tasks + 1) where in turns each begins */
+    double *room;        /* (n_threads, room_size) */
+    double *weights;
+    gd_fit *fits;
+    void *arena, *matrices;
+} gd_squared;
+
+/* ---- what may be asked ----------------------------------------------------------------------------------------------- */
+
+int gd_grid_squared_fits(const gd_grid *grid) {
+    if (grid->problem.loss != gd_loss_squared_error) return 0;
+    for (int64_t m = 0; m < grid->n_models; m++)
+        if (grid->models[m].loss != gd_loss_squared_error || (grid->models[m].class_weight && grid->problem.target == GD_CODES)) return 0;
+    return gd_moments_fit(grid);
+}
+
+static int is_sound(const gd_grid *grid) {
+    if (grid->n_models < 1 || grid->n_splits < 0 || (grid->n_splits > 0 && !grid->roles)) return 0;
+    for (int64_t m = 0; m < grid->n_models; m++) {
+        const gd_model *model = &grid->models[m];
+        if (model->split < -1 || model->split >= grid->n_splits || !(model->l1 >= 0.0) || !(model->l2 >= 0.0)) return 0;
+    }
+    return gd_grid_squared_fits(grid);
+}
+
+/* ---- the order of the models ----------------------------------------------------------------------------------------- */
+
+/* Splits, mixtures of the penalties, then the strongest first. */
+static int compare(const void *a_, const void *b_) {
+    const gd_turn *a = a_, *b = b_;
+    if (a->training != b->training) return a->training < b->training ? -1 : 1;
+    if (a->ratio != b->ratio) return a->ratio < b->ratio ? -1 : 1;
+    if (a->strength != b->strength) return a->strength > b->strength ? -1 : 1;
+    return a->model < b->model ? -1 : a->model > b->model;
+}
+
+static int is_chained(const gd_squared *all, int64_t model) {
+    return all->grid->models[model].l1 > 0.0 || all->grid->problem.lower || all->grid->problem.upper;
+}
+
+/* Mixtures that differ by rounding are one. */
+static void plan_tasks(gd_squared *all) {
+    const gd_grid *grid = all->grid;
+    for (int64_t m = 0; m < grid->n_models; m++) {
+        const gd_model *model = &grid->models[m];
+        double strength = model->l1 + model->l2;
+        all->turns[m] = (gd_turn){m, model->split + 1, strength > 0.0 ? rint(1e9 * (model->l1 / strength)) : 0.0, strength};
+    }
+    qsort(all->turns, (size_t)grid->n_models, sizeof *all->turns, compare);
+    int64_t last = -2;
+    for (int64_t m = 0; m < grid->n_models; m++) {
+        gd_turn *turn = &all->turns[m];
+        int64_t split = turn->training - 1;
+        int same = split == last && turn->ratio == turn[-1].ratio && is_chained(all, turn->model) && is_chained(all, turn[-1].model);
+        if (split != last) all->trainings[all->n_trainings++].split = last = split;
+        if (!same) all->tasks[all->n_tasks++] = m;
+        turn->training = all->n_trainings - 1;
+    }
+    all->tasks[all->n_tasks] = grid->n_models;
+}
+
+/* ---- moments of a split ---------------------------------------------------------------------------------------------- */
+
+/* Sums of column j of the augmented rows times all from `first` on, over the rows of either part of a split. */
+static void sum_cells(const gd_moments *moments, int64_t split, int validating, int64_t j, int64_t first, double *out) {
+    int64_t q = moments->q_pad;
+    for (int64_t l = first; l < q; l++) out[l] = 0.0;
+    for (int64_t cell = 0; cell < moments->n_cells; cell++) {
+        double share = gd_moments_share(moments, split, validating, cell);
+        const double *sums = moments->sums + (cell * q + j) * q;
+        for (int64_t l = first; share > 0.0 && l < q; l++) out[l] += share * sums[l];
+    }
+}
+
+/* Is the second moment of a column about its mean but rounding of that about the centre? Rounding errors of equal terms add up. */
+static int is_constant(const gd_training *t, double about_mean, double about_center) {
+    return about_mean <= (1e-13 + 1e-19 * t->rows) * about_center;
+}
+
+static void mirror(gd_training *t, int64_t d, int64_t d_pad) {
+    for (int64_t j = 0; j < d; j++) {
+        int gone = t->H[j * d_pad + j] == 0.0;
+        for (int64_t l = j + 1; l < d; l++) {
+            double *above = &t->H[j * d_pad + l];
+            if (gone || t->H[l * d_pad + l] == 0.0) *above = 0.0;
+            t->H[l * d_pad + j] = *above;
+        }
+    }
+}
+
+static void training_task(void *context, int64_t task, int worker) {
+    const gd_squared *all = context;
+    const gd_moments *moments = &all->moments;
+    gd_training *t = &all->trainings[task];
+    int64_t d = all->d, k = all->k, d_pad = all->d_pad;
+    double *sums = all->room + worker * all->room_size;
+    int centred = all->grid->problem.fit_intercept;
+    for (int64_t cell = 0; cell < moments->n_cells; cell++)
+        if (gd_moments_share(moments, t->split, 0, cell) > 0.0) t->rows += (double)moments->rows[cell];
+    sum_cells(moments, t->split, 0, d, d, sums);
+    t->weight = sums[d];
+    if (!(t->weight > 0.0)) return;
+    for (int64_t c = 0; c < k; c++) t->y[c] = centred ? sums[d + 1 + c] / t->weight : 0.0;
+    for (int64_t j = 0; j < d; j++) {
+        sum_cells(moments, t->split, 0, j, j, sums);
+        t->u[j] = centred ? sums[d] / t->weight : 0.0;
+        for (int64_t l = j; l < d; l++) t->H[j * d_pad + l] = sums[l] / t->weight;
+        for (int64_t c = 0; c < k; c++) t->c[c * d_pad + j] = sums[d + 1 + c] / t->weight - t->u[j] * t->y[c];
+    }
+    for (int64_t c = 0; c < k; c++) {
+        sum_cells(moments, t->split, 0, d + 1 + c, d + 1 + c, sums);
+        double about_center = sums[d + 1 + c] / t->weight;
+        t->yy[c] = about_center - t->y[c] * t->y[c];
+        if (is_constant(t, t->yy[c], about_center)) t->yy[c] = 0.0;
+    }
+    for (int64_t j = 0; j < d; j++) {
+        double about_center = t->H[j * d_pad + j];
+        for (int64_t l = j; l < d; l++) t->H[j * d_pad + l] -= t->u[j] * t->u[l];
+        if (is_constant(t, t->H[j * d_pad + j], about_center)) t->H[j * d_pad + j] = 0.0;
+        for (int64_t c = 0; c < k; c++)
+            if (t->H[j * d_pad + j] == 0.0 || t->yy[c] == 0.0) t->c[c * d_pad + j] = 0.0;
+    }
+    mirror(t, d, d_pad);
+}
+
+/* ---- models ---------------------------------------------------------------------------------------------------------- */
+
+/* Mean loss of one output over the rows that validate: a'M a / 2, a the residual as a combination of augmented columns. */
+static double validate(const gd_squared *all, int64_t split, const double *a) {
+    const gd_moments *moments = &all->moments;
+    int64_t q = moments->q_pad;
+    double square = 0.0, weight = 0.0;
+    for (int64_t cell = 0; cell < moments->n_cells; cell++) {
+        double share = gd_moments_share(moments, split, 1, cell), form = 0.0;
+        const double *M = moments->sums + cell * q * q;
+        for (int64_t j = 0; share > 0.0 && j < q; j++)
+            if (a[j] != 0.0) form += a[j] * (M[j * q + j] * a[j] + 2.0 * gd_dot(q - j - 1, M + j * q + j + 1, a + j + 1));
+        square += share * form, weight += share * M[all->d * q + all->d];
+    }
+    return weight > 0.0 ? 0.5 * fmax(square, 0.0) / weight : NAN;
+}
+
+/* Weights of an output from v, and its validation error. a (q_pad) scratch. */
+static double finish_output(const gd_squared *all, const gd_training *t, int64_t output, const double *v, double *a, double *weights) {
+    const gd_moments *moments = &all->moments;
+    int64_t d = all->d, at = d + 1 + output;
+    double bias = t->y[output], shift = moments->center[at];
+    memset(a, 0, sizeof *a * (size_t)moments->q_pad);
+    for (int64_t j = 0; j < d; j++) {
+        double w = weights[output * d + j] = moments->scale[j] * v[j];
+        a[j] = -v[j], bias -= t->u[j] * v[j], shift -= moments->center[j] * w;
+    }
+    a[d] = -bias, a[at] = 1.0;
+    weights[all->k * d + output] = all->grid->problem.fit_intercept ? bias + shift : 0.0;
+    return validate(all, t->split, a);
+}
+
+static gd_quadratic quadratic_of(const gd_squared *all, const gd_training *t, const gd_model *model, int64_t output) {
+    const gd_problem *problem = &all->grid->problem;
+    return (gd_quadratic){.d = all->d, .d_pad = all->d_pad, .H = t->H, .c = t->c + output * all->d_pad, .yy = t->yy[output],
+                          .scale = all->moments.scale, .lower = problem->lower ? problem->lower + output * all->d : NULL,
+                          .upper = problem->upper ? problem->upper + output * all->d : NULL, .l2 = model->l2, .l1 = model->l1,
+                          .damping = t->rows < (double)all->d ? 1e-7 : 1e-10}; /* as in metric.c */
+}
+
+/* One model, from v (k, d_pad) on. a (q_pad) scratch. */
+static void fit_model(const gd_squared *all, const gd_turn *turn, gd_quadratic_room *room, double *v, double *a) {
+    const gd_model *model = &all->grid->models[turn->model];
+    const gd_training *t = &all->trainings[turn->training];
+    double gap = 0.0, *weights = all->weights + turn->model * all->k * (all->d + 1), tol = all->settings->tol;
+    int64_t max_iter = gd_max(all->settings->max_iter, 1);
+    int chained = is_chained(all, turn->model);
+    gd_fit fit = {.reason = GD_STOP_CONVERGED};
+    for (int64_t c = 0; c < all->k; c++, v += all->d_pad) {
+        gd_quadratic q = quadratic_of(all, t, model, c);
+        if (!chained && c == 0) gd_quadratic_factorise(&q, room);
+        gd_minimum m = chained ? gd_quadratic_descend(&q, room, tol, max_iter, v) : gd_quadratic_solve(&q, room, tol, max_iter, v);
+        fit.error += m.error, gap += m.gap;
+        fit.validation += finish_output(all, t, c, v, a, weights);
+        fit.n_iter = gd_max(fit.n_iter, m.n_iter);
+        if (fit.reason != GD_STOP_MAX_ITER && m.reason != GD_STOP_CONVERGED) fit.reason = m.reason; /* short of steps counts most */
+    }
+    fit.suboptimality = fit.error != 0.0 ? gap / fit.error : 0.0;
+    all->fits[turn->model] = fit;
+}
+
+static void fit_task(void *context, int64_t task, int worker) {
+    gd_squared *all = context;
+    gd_engine *engine = &all->moments.engine;
+    double *v = all->room + worker * all->room_size, *a = v + all->k * all->d_pad;
+    gd_quadratic_room room = {.kernels = engine->kernels, .engine = engine, .worker = worker};
+    gd_quadratic_room_cut(&room, all->d, all->d_pad, a + all->moments.q_pad);
+    memset(v, 0, sizeof *v * (size_t)(all->k * all->d_pad));
+    for (int64_t m = all->tasks[task]; m < all->tasks[task + 1]; m++) {
+        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        fit_model(all, &all->turns[m], &room, v, a);
+    }
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------------- */
+
+static gd_status allocate(gd_squared *all, int64_t n_threads) {
+    const gd_grid *grid = all->grid;
+    int64_t m = grid->n_models, d = all->d, k = all->k, d_pad = all->d_pad, most = gd_min(m, grid->n_splits + 1);
+    int64_t size = d * d_pad + k * d_pad + 2 * k + d_pad;
+    size = (size + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
+    all->room_size = k * d_pad + all->moments.q_pad + gd_quadratic_room_size(d, d_pad);
+    all->arena = gd_alloc(m * (int64_t)sizeof *all->turns + most * (int64_t)sizeof *all->trainings + (m + 1) * 8 + 128, 1);
+    if (!all->arena) return GD_NO_MEMORY;
+    all->trainings = all->arena, all->turns = (gd_turn *)(void *)(all->trainings + most), all->tasks = (int64_t *)(void *)(all->turns + m);
+    plan_tasks(all);
+    double *at = all->matrices = gd_alloc(all->n_trainings * size + n_threads * all->room_size, 8);
+    if (!at) return GD_NO_MEMORY;
+    for (int64_t i = 0; i < all->n_trainings; i++, at += size) {
+        gd_training *t = &all->trainings[i];
+        t->H = at, t->c = at + d * d_pad, t->u = t->c + k * d_pad, t->yy = t->u + d_pad, t->y = t->yy + k;
+    }
+    all->room = at;
+    return GD_OK;
+}
+
+static gd_status fit_all(gd_squared *all, int n_threads) {
+    gd_engine *engine = &all->moments.engine;
+    engine->missing_threads += gd_parallel(all->n_trainings, training_task, all, n_threads);
+    for (int64_t i = 0; i < all->n_trainings; i++)
+        if (!(all->trainings[i].weight > 0.0)) return GD_BAD_ARGUMENT;
+    gd_parallel(all->n_tasks, fit_task, all, n_threads);
+    gd_status status = gd_engine_state(engine);
+    for (int64_t m = 0; !status && m < all->grid->n_models; m++)
+        if (!isfinite(all->fits[m].error)) status = GD_NOT_FINITE;
+    return status;
+}
+
+gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, double *weights, gd_fit *fits) {
+    if (!is_sound(grid)) return GD_BAD_ARGUMENT;
+    gd_squared all = {.grid = grid, .settings = settings, .weights = weights, .fits = fits};
+    all.d = grid->problem.X.n_cols, all.k = grid->problem.n_outputs, all.d_pad = (all.d + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
+    double square = (double)all.d * (double)all.d_pad, work = (double)grid->n_models * square; /* tens of multiplications each */
+    unsigned long fp = gd_fp_enter();
+    gd_status status = gd_moments_init(&all.moments, grid, settings->n_threads, hooks);
+    double most = fmin(work / 65536.0, fmin(1024.0, 0x1p26 / square)); /* in half a GB */
+    int n_threads = (int)gd_max(1, gd_min(settings->n_threads, (int64_t)most));
+    if (!status) status = allocate(&all, n_threads);
+    if (!status) status = fit_all(&all, n_threads);
+    gd_release(all.matrices);
+    gd_release(all.arena);
+    gd_moments_free(&all.moments);
+    gd_fp_restore(fp);
+    return status;
+}
