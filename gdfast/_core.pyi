@@ -106,24 +106,6 @@ def descend(
     optimal_alpha: float = 0.0,
     callback: Callable[[int, int, float, float, float, float, _Doubles], object] | None = None,
 ) -> tuple[str, _Doubles, dict[str, Any]]: ...
-
-class Grid:
-    problem: Problem
-    n_models: int
-    size: int
-    def __init__(
-        self,
-        problem: Problem,
-        models: Sequence[tuple[str, float, float, float, int, _Doubles | None]],
-        roles: npt.NDArray[np.int8] | None = None,
-    ) -> None: ...
-
-def grid_error_and_gradient(
-    grid: Grid, coef: _Doubles, intercept: _Doubles, n_threads: int = 1
-) -> tuple[_Doubles, _Doubles, _Doubles, _Doubles]: ...
-def descend_grid(
-    grid: Grid, *, max_iter: int, tol: float, n_iter_no_change: int = 5, stop_early: bool = False, n_threads: int = 1
-) -> tuple[_Doubles, dict[str, Any]]: ...
 def pointwise(
     loss: str,
     z: npt.ArrayLike,

@@ -235,7 +235,7 @@ def _descend(
 
 
 def descend_together(
-    problem: _core.Problem, models: list[Any], table: Array | None, **settings: Any
+    problem: _core.Problem, models: list[dict[str, Any]], table: Array | None, **settings: Any
 ) -> tuple[Doubles, dict[str, Any]]:
     """The fastest road for all models at once."""
     return _core.descend_grid(_core.Grid(problem, models, table), **settings)
@@ -253,7 +253,9 @@ def _lines(train: Sequence[Numbers | None]) -> list[int]:
     return [-1 if rows is None else int(line) for rows, line in zip(train, counted, strict=True)]
 
 
-def _models(points: Sequence[Point], data: Rows, whole: Sequence[Numbers | None], lines: Sequence[int]) -> list[Any]:
+def _models(
+    points: Sequence[Point], data: Rows, whole: Sequence[Numbers | None], lines: Sequence[int]
+) -> list[dict[str, Any]]:
     """Models as the engine knows them, those of a point side by side; whole: the rows by which classes are balanced."""
     of_class: dict[Any, Array | None] = {}  # one array for equal weights: the engine tells them apart by it
     models = []
@@ -264,7 +266,7 @@ def _models(points: Sequence[Point], data: Rows, whole: Sequence[Numbers | None]
             key = (class_weight, i) if isinstance(class_weight, str) else id(class_weight)
             if key not in of_class:
                 of_class[key] = weigh(point, data, rows)
-            models.append((terms["loss"], terms["param"], terms["l2"], terms["l1"], line, of_class[key]))
+            models.append({**terms, "split": line, "class_weight": of_class[key]})
     return models
 
 
@@ -294,7 +296,7 @@ def _warn_of_reasons(report: dict[str, Any], tol: float | None) -> None:
         ("max_iter", 0.0, "Maximum number of iteration reached before convergence. Consider increasing max_iter"),
         ("precision", max(100 * (tol or 0.0), 1e-6), "Rounding ended the descent before convergence. Scale X and y"),
     ):
-        short_of = np.array([given == reason for given in report["reason"]]) & (left > far)
+        short_of = (report["reason"] == reason) & (left > far)
         if tol is not None and short_of.any():
             warn(
                 f"{cure} to improve {int(short_of.sum())} of {len(left)} fits (about {left[short_of].max():.1e} of the"
