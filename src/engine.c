@@ -67,7 +67,7 @@ static void plan_pass(gd_engine *engine) {
     pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + (pass->sparse ? pass->d * pass->k_pad : pass->k == 1 ? pass->d : pass->k * pass->d_pad);
     int products = pass->k > 1 && !pass->sparse; /* of matrices: tiles of whole squares of lanes */
-    int64_t least = products ? GD_LANES_F : 8;
+    int64_t least = products ? lanes : 8;
     pass->tile_rows = products ? GD_MANY_ROWS : GD_TILE_ROWS;
     int64_t row_bytes = gd_max(row_elements(&problem->X) * size, pass->k * 2); /* of X, or of scores and slopes */
     if (pass->sparse && pass->k == 1) row_bytes = 0; /* a block at a time: nothing of it is kept but scores */

@@ -45,7 +45,7 @@ static gd_many_pass plan_models(const gd_many *many, int64_t n_models, const int
                          .n_models = n_models, .n_weightings = many->n_weightings, .columns = n_models * pass->k, .tile_rows = GD_MANY_ROWS,
                          .weights = many->weights, .bias = many->bias};
     plan.columns_pad = (plan.columns + lanes - 1) / lanes * lanes;
-    while (plan.tile_rows > GD_LANES_F && plan.tile_rows * row_bytes > 1 << 19) plan.tile_rows /= 2;
+    while (plan.tile_rows > lanes && plan.tile_rows * row_bytes > 1 << 19) plan.tile_rows /= 2;
     plan.weight_at = n_models * 2 * GD_LANES_D;
     plan.bias_at = plan.weight_at + plan.n_weightings * 2 * GD_LANES_D;
     plan.gradient_at = plan.bias_at + plan.columns * GD_LANES_D;
