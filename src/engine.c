@@ -92,7 +92,7 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
     for (int t = 0; t < engine->n_threads; t++) {
         gd_scratch s;
         int64_t d = pass->sparse ? 0 : pass->d, d_pad = pass->sparse ? 0 : pass->d_pad;
-        s.tile = gd_cut(cutter, rows * (pass->k == 1 ? d : d_pad), size); /* also for batches gathered from rows that could be read in place */
+        s.tile = gd_cut(cutter, rows * (pass->k == 1 ? d : d_pad), size); /* also for rows that could be read in place: batches gather */
         s.turned = gd_cut(cutter, pass->k == 1 ? 0 : d_pad * rows, size);
         s.gradient = gd_cut(cutter, d_pad * (pass->k > 1 ? pass->k : pass->doubles ? 1 : 2), size); /* steps.inc: in double */
         s.Z = gd_cut(cutter, rows * pass->k_pad, size);
