@@ -40,7 +40,8 @@ static grid grid_make(const recipe *r, int64_t n_models, int n_losses, const int
         g.models[m] = (gd_model){.loss = loss, .loss_param = loss_param(loss) + 0.01 * (double)(m % 3), .l2 = m % 4 == 3 ? 0.2 : 0.0,
                                  .l1 = m % 5 == 4 ? 0.05 : 0.0, .split = m % (N_SPLITS + 1) - 1};
         if (r->codes && m % 3) g.models[m].class_weight = g.class_weight[m % 2];
-        for (int64_t j = 0; j < g.c.size; j++) g.weights[m * g.c.size + j] = g.c.weights[j] * (1.0 + 0.1 * (double)(m % 7 - 3));
+        double size = loss == gd_loss_log_loss && m % 6 == 5 ? 800.0 : 1.0 + 0.1 * (double)(m % 7 - 3); /* beyond what exp can tell from 0 */
+        for (int64_t j = 0; j < g.c.size; j++) g.weights[m * g.c.size + j] = g.c.weights[j] * size;
     }
     g.grid = (gd_grid){.problem = g.c.problem, .models = g.models, .n_models = n_models, .roles = g.roles, .n_splits = N_SPLITS};
     return g;
