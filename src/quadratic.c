@@ -13,6 +13,9 @@ enum { FEWEST_SWEEPS = 4 };
 /* Of E(0): gains below FLOOR are but rounding; so are differences of E below NOISE. */
 static const double FLOOR = 1e-20, NOISE = 1e-14;
 
+/* Steps may go further than 1 along directions that hardly bend, where damping makes them too short. */
+static const double LONGEST = 1e4;
+
 int64_t gd_quadratic_room_size(int64_t d, int64_t d_pad) { return (d + 6) * d_pad; }
 
 void gd_quadratic_room_cut(gd_quadratic_room *room, int64_t d, int64_t d_pad, double *memory) {
@@ -200,7 +203,7 @@ static double step_free(const gd_quadratic *q, gd_quadratic_room *room, double *
         double slope, bend;
         find_step(q, room, count, v, &slope, &bend);
         if (!(slope < 0.0) || !(bend > 0.0) || interrupted(room)) break;
-        double t = fmin(1.0, -slope / bend), before = error_at(q, v, room->g);
+        double t = fmin(LONGEST, -slope / bend), before = error_at(q, v, room->g);
         memcpy(target, v, sizeof *v * (size_t)q->d);
         for (int64_t a = 0; a < count; a++) target[room->free[a]] = go(q, room->free[a], v[room->free[a]], room->step[room->free[a]], t);
         double least = reach(q, room, count, v, t, &first);
