@@ -67,7 +67,7 @@ static void plan_pass(gd_engine *engine) {
     pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + (pass->sparse ? pass->d * pass->k_pad : pass->k == 1 ? pass->d : pass->k * pass->d_pad);
     int products = pass->k > 1 && !pass->sparse; /* of matrices: tiles of whole squares of lanes */
-    int64_t least = products ? GD_LANES_F : 8;
+    int64_t least = products ? lanes : 8;
     pass->tile_rows = products ? GD_MANY_ROWS : GD_TILE_ROWS;
     int64_t row_bytes = gd_max(row_elements(&problem->X) * size, pass->k * 2); /* of X, or of scores and slopes */
     if (pass->sparse && pass->k == 1) row_bytes = 0; /* a block at a time: nothing of it is kept but scores */
@@ -92,7 +92,7 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
     for (int t = 0; t < engine->n_threads; t++) {
         gd_scratch s;
         int64_t d = pass->sparse ? 0 : pass->d, d_pad = pass->sparse ? 0 : pass->d_pad;
-        s.tile = gd_cut(cutter, rows * (pass->k == 1 ? d : d_pad), size); /* also for batches gathered from rows that could be read in place */
+        s.tile = gd_cut(cutter, rows * (pass->k == 1 ? d : d_pad), size); /* also for rows that could be read in place: batches gather */
         s.turned = gd_cut(cutter, pass->k == 1 ? 0 : d_pad * rows, size);
         s.gradient = gd_cut(cutter, d_pad * (pass->k > 1 ? pass->k : pass->doubles ? 1 : 2), size); /* steps.inc: in double */
         s.Z = gd_cut(cutter, rows * pass->k_pad, size);

@@ -133,7 +133,8 @@ typedef struct gd_grid {
 } gd_grid;
 
 /* E, its gradient and the validation error (loss alone, without penalty; NaN if no row validates) of each model, from one read of X.
- *   coef (n_models, k, d), intercept (n_models, k); error, validation (n_models) or NULL; grad_coef, grad_intercept like the weights, or NULL. */
+ *   coef (n_models, k, d), intercept (n_models, k); error, validation (n_models) or NULL; grad_coef, grad_intercept like the weights,
+ *   or NULL. */
 gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept, int n_threads, const gd_hooks *hooks,
                                      double *error, double *validation, double *grad_coef, double *grad_intercept);
 

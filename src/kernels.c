@@ -38,6 +38,9 @@
 typedef struct gd_ahead { const char *data; int64_t row, element, stride; } gd_ahead;
 enum { GD_SCORES_STREAMS = 2, GD_GRADIENT_STREAMS = 4 };
 
+/* Of the bytes of the next tile, those to ask for while this one is turned: that takes as long as so many columns do. */
+#define GD_TURN_SHARE(bytes, columns) ((bytes) * 8 / (8 + (columns)))
+
 /* How many rows ahead a scattered row is asked for, and how many bytes of it; the processor's own prefetcher goes on. */
 enum { GD_ROWS_AHEAD = 32, GD_BYTES_AHEAD = 512 };
 

@@ -70,8 +70,8 @@ typedef struct gd_many_scratch gd_many_scratch;
 typedef struct gd_kernels {
     const char *name;
     /* Error and gradient of rows first ... first + count - 1 (count <= GD_BLOCK_ROWS) from one read.
-     *   out (out_size): sum of s loss, sum of s, then the gradient of the biases (k_pad) and of the weights: (d) for k == 1, else (k, d_pad),
-     *   CSR: (d, k_pad). */
+     *   out (out_size): sum of s loss, sum of s, then the gradient of the biases (k_pad) and of the weights: (d) for k == 1, else
+     *   (k, d_pad), CSR: (d, k_pad). */
     void (*block[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *out);
     /* z (count, k) of the same rows, row-major. */
     void (*scores[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *z);

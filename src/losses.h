@@ -96,10 +96,10 @@ GD_INLINE gd_point GD_NAME(log_loss_f)(double z, double y) {
     return (gd_point){(double)GD_NAME(log1p_f)(u) + tail, GD_FMA(1.0 - y, at_z, -y * at_minus_z), (double)(p * q)};
 }
 
-/* And for many models, where this is most of what a row costs beside the products: in three steps, since the chain of all of it is too long
- * for a processor to work on several rows at once. First u = exp(-|z|), without a detour for what is below the normal numbers; then the slope,
- * by one division for both p = 1 / (1 + u) and the s of log(1 + u) = 2 atanh(s); then the error. In double u > sqrt(2) - 1 counts from 2, for the
- * sake of a short series: s = (u - 1) / (u + 3), not u / (u + 2). */
+/* And for many models, where this is most of what a row costs beside the products: in three steps, since the chain of all of it is too
+ * long for a processor to work on several rows at once. First u = exp(-|z|), without a detour for what is below the normal numbers; then
+ * the slope, by one division for both p = 1 / (1 + u) and the s of log(1 + u) = 2 atanh(s); then the error. In double u > sqrt(2) - 1
+ * counts from 2, for the sake of a short series: s = (u - 1) / (u + 3), not u / (u + 2). */
 GD_INLINE double GD_NAME(near_2_d)(double u) { return u > 0x1.a827999fcef32p-2 ? 1.0 : 0.0; }
 GD_INLINE double GD_NAME(log_loss_slope_d)(double z, double y, double u, double *s) {
     double near_2 = GD_NAME(near_2_d)(u), once = 1.0 + u, below = (2.0 + u) + near_2, inverse = 1.0 / (once * below);

@@ -13,9 +13,10 @@ static int is_sound(const gd_grid *grid) {
     if (grid->n_models < 1 || grid->n_splits < 0) return 0;
     for (int64_t m = 0; m < grid->n_models; m++) {
         const gd_model *model = &grid->models[m];
-        if (model->loss < 0 || model->loss >= GD_N_LOSSES || model->split < -1 || model->split >= grid->n_splits || (model->split >= 0 && !grid->roles) ||
-            (model->class_weight && problem->target != GD_CODES) || ((problem->softmax || problem->n_outputs > 1) && model->loss != problem->loss))
-            return 0;
+        int one_loss = problem->softmax || problem->n_outputs > 1;
+        if (model->loss < 0 || model->loss >= GD_N_LOSSES || (one_loss && model->loss != problem->loss)) return 0;
+        if (model->split < -1 || model->split >= grid->n_splits || (model->split >= 0 && !grid->roles)) return 0;
+        if (model->class_weight && problem->target != GD_CODES) return 0;
     }
     return 1;
 }
@@ -29,8 +30,9 @@ static gd_status find_weightings(gd_many *many) {
     for (int64_t m = 0; m < grid->n_models; m++) {
         const gd_model *model = &grid->models[m];
         int64_t g = 0;
-        while (g < many->n_weightings && (many->weightings[g].split != model->split || many->weightings[g].class_weight != model->class_weight)) g++;
-        many->weightings[g] = (gd_weighting){model->split, model->class_weight, 0};
+        gd_weighting *list = many->weightings;
+        while (g < many->n_weightings && (list[g].split != model->split || list[g].class_weight != model->class_weight)) g++;
+        list[g] = (gd_weighting){model->split, model->class_weight, 0};
         many->weighting[m] = g;
         many->n_weightings = gd_max(many->n_weightings, g + 1);
     }
@@ -45,7 +47,7 @@ static gd_many_pass plan_models(const gd_many *many, int64_t n_models, const int
                          .n_models = n_models, .n_weightings = many->n_weightings, .columns = n_models * pass->k, .tile_rows = GD_MANY_ROWS,
                          .weights = many->weights, .bias = many->bias};
     plan.columns_pad = (plan.columns + lanes - 1) / lanes * lanes;
-    while (plan.tile_rows > GD_LANES_F && plan.tile_rows * row_bytes > 1 << 19) plan.tile_rows /= 2;
+    while (plan.tile_rows > lanes && plan.tile_rows * row_bytes > 1 << 19) plan.tile_rows /= 2;
     plan.weight_at = n_models * 2 * GD_LANES_D;
     plan.bias_at = plan.weight_at + plan.n_weightings * 2 * GD_LANES_D;
     plan.gradient_at = plan.bias_at + plan.columns * GD_LANES_D;
@@ -112,7 +114,8 @@ static int64_t bytes_for(gd_many *many, int64_t n_models) {
 /* Chunks depend on the shape of one model's data alone, since they decide the bits of its sums: neither on threads nor on other models. */
 static void plan_chunks(gd_many *many) {
     const gd_engine *engine = &many->engine;
-    int64_t n_blocks = (engine->problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, wanted = engine->pass.sparse ? engine->n_chunks : GD_MANY_CHUNKS;
+    int64_t n_blocks = (engine->problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS;
+    int64_t wanted = engine->pass.sparse ? engine->n_chunks : GD_MANY_CHUNKS;
     int64_t own = engine->pass.sparse ? engine->chunk_blocks : n_blocks > 1 ? 2 : 1;
     while (wanted > 1 && engine->pass.out_size > GD_MANY_BYTES / 16 / wanted) wanted /= 2;
     many->chunk_blocks = gd_max(own, (n_blocks + wanted - 1) / wanted);
@@ -207,12 +210,15 @@ static double fold(const double *lanes) {
 }
 
 /* The sums of model m -> its errors and gradient. */
-static void finish(const gd_many *many, const gd_many_pass *plan, int64_t m, const double *weights, double *error, double *validation, double *gradient) {
+static void finish(const gd_many *many, const gd_many_pass *plan, int64_t m, const double *weights, double *error, double *validation,
+                   double *gradient) {
     const gd_pass *pass = plan->pass;
-    int64_t number = plan->models[m], d = pass->d, k = pass->k, column_step = pass->sparse ? 1 : pass->d_pad, step = pass->sparse ? plan->columns_pad : 1;
+    int64_t number = plan->models[m], d = pass->d, k = pass->k;
+    int64_t column_step = pass->sparse ? 1 : pass->d_pad, step = pass->sparse ? plan->columns_pad : 1;
     gd_problem own = many->engine.problem;
     own.l2 = many->grid.models[number].l2;
-    const double *lanes = many->sums + m * 2 * GD_LANES_D, *weight = many->sums + plan->weight_at + many->weighting[number] * 2 * GD_LANES_D;
+    const double *lanes = many->sums + m * 2 * GD_LANES_D;
+    const double *weight = many->sums + plan->weight_at + many->weighting[number] * 2 * GD_LANES_D;
     double train = fold(weight), held_out = fold(weight + GD_LANES_D);
     *error = (train > 0.0 ? fold(lanes) / train : 0.0) + gd_l2_penalty(&own, weights);
     if (validation) *validation = held_out > 0.0 ? fold(lanes + GD_LANES_D) / held_out : NAN;
@@ -236,15 +242,17 @@ gd_status gd_many_evaluate(gd_many *many, int64_t count, const int64_t *models, 
         gd_status status = sum_rows(many, &plan);
         if (status) return status;
         for (int64_t m = 0; m < n; m++)
-            finish(many, &plan, m, weights[from + m], error + from + m, validation ? validation + from + m : NULL, gradient ? gradient[from + m] : NULL);
+            finish(many, &plan, m, weights[from + m], error + from + m, validation ? validation + from + m : NULL,
+                gradient ? gradient[from + m] : NULL);
     }
     return GD_OK;
 }
 
 /* ---- one call ------------------------------------------------------------------------------------------------------- */
 
-gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept, int n_threads, const gd_hooks *hooks,
-                                     double *error, double *validation, double *grad_coef, double *grad_intercept) {
+gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept, int n_threads,
+                                     const gd_hooks *hooks, double *error, double *validation, double *grad_coef,
+                                     double *grad_intercept) {
     int64_t k = grid->problem.n_outputs, size = k * grid->problem.X.n_cols, each = size + k, n = grid->n_models;
     gd_many many;
     unsigned long fp = gd_fp_enter();

@@ -56,7 +56,10 @@ static double error_at(const gd_quadratic *q, const double *v, const double *g) 
 
 static gd_minimum conclude(const gd_quadratic *q, const double *v, const double *g, double gap, double tol, int64_t n_iter,
                            int64_t max_iter) {
-    double error = error_at(q, v, g);
+    double error = error_at(q, v, g), size = 0.0;
+    for (int64_t j = 0; j < q->d; j++) size += fabs(v[j]) * sqrt(q->H[j * q->d_pad + j]);
+    double rounding = 0x1p-51 * size * size; /* of v'H v, where columns that are nearly one have large weights against each other */
+    if (rounding > 1e-12 * q->yy) gap += rounding;
     int there = gap <= fmax(fmax(tol, 0.0) * error, FLOOR * 0.5 * q->yy);
     return (gd_minimum){error, gap, n_iter, there ? GD_STOP_CONVERGED : n_iter >= max_iter ? GD_STOP_MAX_ITER : GD_STOP_PRECISION};
 }
@@ -191,6 +194,13 @@ static double reach(const gd_quadratic *q, const gd_quadratic_room *room, int64_
     return t;
 }
 
+/* How much of a step is best: more than 1 along directions that hardly bend, where damping makes it too short, unless what that promises
+ * is more than there is to gain, or drowns in rounding. */
+static double length(const gd_quadratic *q, double slope, double bend, double error) {
+    double t = -slope / bend, gain = -0.5 * t * slope;
+    return t > 1.0 && (gain > error || gain <= NOISE * q->yy) ? 1.0 : t;
+}
+
 /* The free weights to their joint minimum. Those that meet a kink or a bound on the way stay there, and the others go on: all of them at
  * once if that lowers E, else the first. Returns what E fell by. */
 static double step_free(const gd_quadratic *q, gd_quadratic_room *room, double *v) {
@@ -200,7 +210,7 @@ static double step_free(const gd_quadratic *q, gd_quadratic_room *room, double *
         double slope, bend;
         find_step(q, room, count, v, &slope, &bend);
         if (!(slope < 0.0) || !(bend > 0.0) || interrupted(room)) break;
-        double t = fmin(1.0, -slope / bend), before = error_at(q, v, room->g);
+        double before = error_at(q, v, room->g), t = length(q, slope, bend, before);
         memcpy(target, v, sizeof *v * (size_t)q->d);
         for (int64_t a = 0; a < count; a++) target[room->free[a]] = go(q, room->free[a], v[room->free[a]], room->step[room->free[a]], t);
         double least = reach(q, room, count, v, t, &first);

@@ -87,7 +87,8 @@ GD_INLINE void GD_NAME(vf_turn)(vf *a) {
     GD_UNROLL for (int i = 0; i < 16; i += 4)
         GD_UNROLL for (int j = 0; j < 2; j++) {
             __m512d low = _mm512_castps_pd(t[i + j]), high = _mm512_castps_pd(t[i + j + 2]);
-            a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high)), a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+            a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high)),
+                a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
         }
     GD_UNROLL for (int j = 0; j < 4; j++) {
         vf even = _mm512_shuffle_f32x4(a[j], a[j + 4], 0x88), odd = _mm512_shuffle_f32x4(a[j], a[j + 4], 0xdd);
@@ -206,10 +207,12 @@ GD_INLINE vd GD_NAME(vd_sum_each)(vd *a) {
 
 /* x where a < b, else 0. */
 GD_INLINE vf GD_NAME(vf_if_below)(vf a, vf b, vf x) {
-    return (vf){{_mm256_and_ps(_mm256_cmp_ps(a.v[0], b.v[0], _CMP_LT_OQ), x.v[0]), _mm256_and_ps(_mm256_cmp_ps(a.v[1], b.v[1], _CMP_LT_OQ), x.v[1])}};
+    return (vf){{_mm256_and_ps(_mm256_cmp_ps(a.v[0], b.v[0], _CMP_LT_OQ), x.v[0]),
+        _mm256_and_ps(_mm256_cmp_ps(a.v[1], b.v[1], _CMP_LT_OQ), x.v[1])}};
 }
 GD_INLINE vd GD_NAME(vd_if_below)(vd a, vd b, vd x) {
-    return (vd){{_mm256_and_pd(_mm256_cmp_pd(a.v[0], b.v[0], _CMP_LT_OQ), x.v[0]), _mm256_and_pd(_mm256_cmp_pd(a.v[1], b.v[1], _CMP_LT_OQ), x.v[1])}};
+    return (vd){{_mm256_and_pd(_mm256_cmp_pd(a.v[0], b.v[0], _CMP_LT_OQ), x.v[0]),
+        _mm256_and_pd(_mm256_cmp_pd(a.v[1], b.v[1], _CMP_LT_OQ), x.v[1])}};
 }
 
 /* a[i][l] <-> a[l][i], in four blocks: first within halves of 16 bytes, then the halves change places. */
@@ -218,10 +221,12 @@ GD_INLINE void GD_NAME(vf_turn)(vf *a) {
     GD_UNROLL for (int b = 0; b < 4; b++) {
         const vf *from = a + b / 2 * 8;
         GD_UNROLL for (int i = 0; i < 8; i += 2)
-            t[i] = _mm256_unpacklo_ps(from[i].v[b % 2], from[i + 1].v[b % 2]), t[i + 1] = _mm256_unpackhi_ps(from[i].v[b % 2], from[i + 1].v[b % 2]);
+            t[i] = _mm256_unpacklo_ps(from[i].v[b % 2], from[i + 1].v[b % 2]),
+                t[i + 1] = _mm256_unpackhi_ps(from[i].v[b % 2], from[i + 1].v[b % 2]);
         GD_UNROLL for (int j = 0; j < 4; j++) {
-            __m256 low = _mm256_shuffle_ps(t[j / 2], t[j / 2 + 2], j % 2 ? 0xee : 0x44);
-            __m256 high = _mm256_shuffle_ps(t[j / 2 + 4], t[j / 2 + 6], j % 2 ? 0xee : 0x44);
+            __m256 a0 = t[j / 2], a1 = t[j / 2 + 2], a2 = t[j / 2 + 4], a3 = t[j / 2 + 6];
+            __m256 low = j % 2 ? _mm256_shuffle_ps(a0, a1, 0xee) : _mm256_shuffle_ps(a0, a1, 0x44);
+            __m256 high = j % 2 ? _mm256_shuffle_ps(a2, a3, 0xee) : _mm256_shuffle_ps(a2, a3, 0x44);
             out[b][j] = _mm256_permute2f128_ps(low, high, 0x20), out[b][j + 4] = _mm256_permute2f128_ps(low, high, 0x31);
         }
     }
@@ -234,7 +239,8 @@ GD_INLINE void GD_NAME(vd_turn)(vd *a) {
         const vd *from = a + b / 2 * 4;
         GD_UNROLL for (int j = 0; j < 2; j++) {
             __m256d x = from[0].v[b % 2], y = from[1].v[b % 2], z = from[2].v[b % 2], w = from[3].v[b % 2];
-            __m256d low = j ? _mm256_unpackhi_pd(x, y) : _mm256_unpacklo_pd(x, y), high = j ? _mm256_unpackhi_pd(z, w) : _mm256_unpacklo_pd(z, w);
+            __m256d low = j ? _mm256_unpackhi_pd(x, y) : _mm256_unpacklo_pd(x, y),
+                high = j ? _mm256_unpackhi_pd(z, w) : _mm256_unpacklo_pd(z, w);
             out[b][j] = _mm256_permute2f128_pd(low, high, 0x20), out[b][j + 2] = _mm256_permute2f128_pd(low, high, 0x31);
         }
     }

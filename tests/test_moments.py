@@ -238,6 +238,20 @@ def test_the_tolerance_is_kept(tol, ratio):
     assert fits["suboptimality"].max() <= tol
 
 
+def test_what_rounding_hides_is_not_promised():
+    """Two columns that are all but one, and a target that is their difference: moments cannot tell, and say so."""
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(200, 3))
+    apart = rng.normal(size=200)
+    X[:, 1] = X[:, 0] + 1e-7 * apart
+    everything = np.zeros((0, 200), np.int8)
+    for ratio in (0.0, 1.0):
+        fits = fit(X, apart + rng.normal(size=200), everything, ratio=ratio, alphas=np.array([1e-13]), tol=1e-6)[2]
+        assert np.isfinite(fits["error"]).all()
+        assert fits["suboptimality"][0, 0] > 1e-6
+        assert fits["reason"][0, 0] != "converged"
+
+
 def test_what_is_no_case_for_moments():
     """Another loss, too many columns, sparse rows too wide: X is read at every step. No rows: an error. NaN: of each model."""
     X, y = data(n=30)

@@ -46,7 +46,8 @@ static gd_status run_grid(const trial *t, double *out) {
         for (int64_t j = 0; j < size; j++) weights[m * size + j] = t->c.weights[j] * (m + 1);
     }
     gd_grid grid = {.problem = t->c.problem, .models = models, .n_models = 3, .roles = roles, .n_splits = 1};
-    gd_status status = gd_grid_error_and_gradient(&grid, weights, weights + 3 * (size - k), 3, NULL, out, out + 3, gradient, gradient + 3 * (size - k));
+    gd_status status = gd_grid_error_and_gradient(&grid, weights, weights + 3 * (size - k), 3, NULL, out, out + 3, gradient,
+        gradient + 3 * (size - k));
     for (int64_t j = 0; !status && j < 3 * size; j++) out[6 + j % 58] += gradient[j];
     free(weights), free(roles);
     return status;
@@ -115,7 +116,8 @@ static void memory(int sparse, int k) {
 /* The auto solver's other ways: sampled rows, smoothed kinks, the diagonal metric. */
 static void memory_of_auto(int sparse) {
     for (int way = 0; way < 3; way++) {
-        recipe r = {.n = way == 0 ? 30000 : 90, .d = way == 2 ? 2050 : 5, .k = 1, .loss = way == 1 ? gd_loss_hinge : gd_loss_log_loss, .l2 = 0.01, .sparse = sparse};
+        recipe r = {.n = way == 0 ? 30000 : 90, .d = way == 2 ? 2050 : 5, .k = 1, .loss = way == 1 ? gd_loss_hinge : gd_loss_log_loss,
+            .l2 = 0.01, .sparse = sparse};
         trial t = {.name = way == 0 ? "sample" : way == 1 ? "kinks" : "wide", .c = data_make(&r), .run = run_descent};
         if (way == 2) t.c.problem.n_outputs = 1;
         t.settings = plain_settings(GD_SOLVER_AUTO);
@@ -156,7 +158,8 @@ static void threads(void) {
         fault_threads(allowed);
         outcome o = descend(&c.problem, NULL, &s, NULL, NULL, NULL);
         CHECK(outcomes_equal(&o, &one), "descent with %ld threads more", allowed);
-        CHECK((o.report.missing_threads > 0) == (fault_happened() > 0), "descent with %ld threads more: %d missing", allowed, o.report.missing_threads);
+        CHECK((o.report.missing_threads > 0) == (fault_happened() > 0), "descent with %ld threads more: %d missing", allowed,
+            o.report.missing_threads);
         CHECK(allowed > 0 || o.report.missing_threads > 0, "descent: no thread was asked for");
         outcome_free(&o);
     }
