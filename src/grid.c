@@ -43,7 +43,8 @@ static int compare_doubles(double a, double b) { return (a > b) - (a < b); }
 
 /* By all that makes a point, then by number. */
 static int compare_models(const gd_model *a, const gd_model *b) {
-    int by = (a->loss > b->loss) - (a->loss < b->loss);
+    int by = (a->l1 > 0.0) - (b->l1 > 0.0); /* first: see batch_of */
+    if (!by) by = (a->loss > b->loss) - (a->loss < b->loss);
     if (!by) by = compare_doubles(a->loss_param, b->loss_param);
     if (!by) by = ((uintptr_t)a->class_weight > (uintptr_t)b->class_weight) - ((uintptr_t)a->class_weight < (uintptr_t)b->class_weight);
     if (!by) by = compare_doubles(a->l1, b->l1);
@@ -377,12 +378,14 @@ static gd_status descend_points(gd_journey *journey, gd_many *many, double *weig
 
 /* ---- the call ---------------------------------------------------------------------------------------------------- */
 
-/* How many of the points from `points` on fit the working memory; at least one. */
+/* How many of the points from `points` on fit the working memory; at least one. Those with L1 keep the matrices that those without
+ * factorise, and have batches of their own. */
 static int64_t batch_of(const gd_journey *journey, const gd_point *points, int64_t n) {
     const gd_problem *problem = &journey->grid->problem;
     double p = (double)problem->X.n_cols + 1.0, k = (double)problem->n_outputs;
     double matrix = p > GD_WIDEST_METRIC ? p : p * (p + GD_LANES_F), bytes = 0.0;
     for (int64_t i = 0; i < n; i++) {
+        if ((points[i].model->l1 > 0.0) != (points[0].model->l1 > 0.0)) return i;
         bytes += 8.0 * (double)(points[i].count + 1) * (2.0 * fmin(k * matrix, fmax(matrix, 8e6)) + (double)(gd_walk_vectors(PAIRS) + 4) * k * p);
         if (i && bytes > WORKING_BYTES) return i;
     }

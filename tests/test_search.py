@@ -113,11 +113,12 @@ def test_bounds(bound):
     assert model.coef_.min() >= (0 if "positive" in bound else -0.1)
 
 
-def test_several_l1_ratios():
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_several_l1_ratios(loss):
     ratios = [0.0, 0.5, 1.0]
-    model = GDRegressorCV(alphas=ALPHAS, l1_ratio=ratios, **TIGHT).fit(X, LINE)
+    model = GDRegressorCV(alphas=ALPHAS, l1_ratio=ratios, loss=loss, **TIGHT).fit(X, LINE)
     grid = {"l1_ratio": ratios, "alpha": ALPHAS}
-    search = GridSearchCV(GDRegressor(penalty="elasticnet", **TIGHT), grid, cv=5).fit(X, LINE)
+    search = GridSearchCV(GDRegressor(penalty="elasticnet", loss=loss, **TIGHT), grid, cv=5).fit(X, LINE)
     means = search.cv_results_["mean_test_score"].reshape(3, 3).T  # params vary by alpha first
     assert_allclose(model.scores_.mean(axis=2), means, rtol=1e-7)
     assert search.best_params_ == {"alpha": model.alpha_, "l1_ratio": model.l1_ratio_}
