@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from gdfast.classifier import GDClassifier
     from gdfast.regressor import GDRegressor
 
-    Point = GDRegressor | GDClassifier  # with its parameters, and what `read_data` learnt
-else:
-    Point = Any
+Point: TypeAlias = "GDRegressor | GDClassifier"  # with its parameters, and what `read_data` learnt
 
 _LEARNT = ("n_features_in_", "feature_names_in_", "classes_", "_shape_of_answer")
 

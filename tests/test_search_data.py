@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hostile import run_python
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from searches import ALPHAS, COUNTS, LINE, OFFSET, THREE, TIGHT, TWO, WEIGHT, N, X, both, searched
@@ -277,6 +279,35 @@ def test_a_failed_fit_leaves_the_model_as_it_was():
     with pytest.raises(ValueError, match="NaN"):
         model.fit(X * np.nan, LINE)
     assert vars(model) == before
+
+
+def test_an_interrupted_fit_leaves_the_model_as_it_was():
+    code = """
+import os, signal, threading
+import numpy as np
+import gdfast
+signal.signal(signal.SIGINT, signal.default_int_handler)
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(200_000, 60)), rng.integers(0, 3, 200_000)
+model = gdfast.GDClassifierCV(alphas=[1.0], cv=2).fit(X[:99], y[:99])
+before = {name: value for name, value in vars(model).items() if name.endswith("_")}
+model.set_params(alphas=60, l1_ratio=[0.0, 0.5, 1.0], cv=10, tol=1e-13)
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    model.fit(X, y)
+except KeyboardInterrupt:
+    print("interrupted", all(getattr(model, name) is value for name, value in before.items()))
+"""
+    assert run_python(code, timeout=60).split() == ["interrupted", "True"]
+
+
+def test_threads_of_python_fit_at_once():
+    models = [GDRegressorCV(alphas=6, cv=3, l1_ratio=ratio) for ratio in (0.0, 0.5, 1.0)]
+    alone = [clone(model).fit(X, LINE).coef_path_ for model in models]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda model: model.fit(X, LINE).coef_path_, models))
+    for one, other in zip(alone, together, strict=True):
+        assert_array_equal(one, other)
 
 
 def test_too_few_steps_are_said_once():

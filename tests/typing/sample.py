@@ -14,7 +14,18 @@ from scipy.sparse import csr_matrix
 from typing_extensions import assert_type
 
 import gdfast
-from gdfast import DescentResult, GDClassifier, GDRegressor, error_and_gradient, gradient_descent, scores
+from gdfast import (
+    DescentResult,
+    GDClassifier,
+    GDClassifierCV,
+    GDRegressor,
+    GDRegressorCV,
+    ManyFits,
+    error_and_gradient,
+    fit_many,
+    gradient_descent,
+    scores,
+)
 from gdfast.exceptions import DivergenceError, ModelFileError
 from gdfast.functional import DescentPath, DescentState, scores_in_blocks
 
@@ -25,6 +36,15 @@ X: Floats = np.arange(24.0, dtype=np.float32).reshape(12, 2)
 rows: list[list[float]] = [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]
 y = X @ np.array([1.0, -1.0]) + 1.0
 labels = ["yes" if value % 2 else "no" for value in range(12)]
+
+
+def searches() -> None:
+    model = GDRegressorCV(alphas=[1.0, 0.1], l1_ratio=[0.0, 0.5], cv=3, rule="one_standard_error").fit(X, y)
+    assert_type(model, GDRegressorCV)
+    assert_type(model.predict(X), Floats)
+    assert_type(model.alpha_, float)
+    assert_type(GDClassifierCV(cv=2).fit(X, labels, sample_weight=[1.0] * 12, groups=None).classes_, NDArray[Any])
+    assert_type(fit_many(GDRegressor(), {"alpha": [1.0, 0.1]}, X, y), ManyFits)
 
 
 def functions() -> None:
@@ -126,6 +146,7 @@ if TYPE_CHECKING:
     GDRegressor(learning_rate=0.1)  # type: ignore[arg-type]
     GDRegressor().fit(X)  # type: ignore[call-arg]
     GDRegressor(bounds=0.0)  # type: ignore[arg-type]
+    GDRegressorCV(rule="worst")  # type: ignore[arg-type]
     GDRegressor().partial_fit(X, y, classes=[0, 1])  # type: ignore[call-arg]
     GDClassifier(loss="squared_error")  # type: ignore[arg-type]
     GDClassifier(penalty="none")  # type: ignore[arg-type]
@@ -135,6 +156,7 @@ if TYPE_CHECKING:
     GDClassifier().fit(X, labels).coef_ + "1"  # type: ignore[operator]
 
 if __name__ == "__main__":
+    searches()
     functions()
     descent()
     regression()
