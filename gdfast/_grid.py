@@ -134,12 +134,12 @@ def _validation(point: Point, data: Rows, rows: Numbers | None) -> tuple[Numbers
     """The rows that train, and those that say when to stop: none without early stopping."""
     if not point.early_stopping:
         return rows, None
-    y, model = point._for_engine(data.y), _fresh(point)
+    y, model = point._for_engine(data.y), fresh(point)
     train, validate = model._hold_out(Rows(data.X, y, data.sample_weight, data.offset), rows)
     return train, validate
 
 
-def _fresh(point: Point) -> Any:
+def fresh(point: Point) -> Any:
     """A copy of the point whose random numbers are those of a fit that is the first."""
     return copied(point, {"random_state": copy.deepcopy(point.random_state)})
 
@@ -307,7 +307,7 @@ def _warn_of_reasons(report: dict[str, Any], tol: float | None) -> None:
 
 
 def _alone(point: Point, data: Rows, splits: Sequence[Split | None]) -> list[Fit]:
-    return [_one_fit(_fresh(point), data, split) for split in splits]
+    return [_one_fit(fresh(point), data, split) for split in splits]
 
 
 def _one_fit(model: Any, data: Rows, split: Split | None) -> Fit:

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
 from gdfast._estimator import Rows
-from gdfast._grid import Fit, Fits, copied, fit_points, learn, read_data, warn_of_failures
+from gdfast._grid import Fit, Fits, copied, fit_points, fresh, learn, read_data, warn_of_failures
 from gdfast._held_out import minus_loss, score_fits, weighted
 from gdfast._messages import short
 from gdfast._splits import Split, read_splits
@@ -166,9 +166,9 @@ def fit_many(
     search._validate_params()
     params = list(ParameterGrid(param_grid))
     common = {} if n_threads is None else {"n_threads": n_threads}
-    model = _point(estimator, common)
+    (model,) = _points(estimator, [common])
     data, labels = read_data(model, X, y, sample_weight, offset)
-    points = [learn(_point(estimator, {**common, **values}), model) for values in params]
+    points = [learn(point, model) for point in _points(estimator, [{**common, **values} for values in params])]
     splits = _NO_SPLITS if cv is None else _splits(cv, model, data, labels, groups)
     fits = fit_points(points, data, splits)
     warn_of_failures(fits, list(map(_text, params)), 0 if cv is None else len(splits), error_score)
@@ -179,7 +179,7 @@ def fit_many(
     else:
         found = _cross_validated(search, found, points, data, labels, fits, splits)
         if refit:
-            best = _point(estimator, {**common, **(found.best_params_ or {})})
+            (best,) = _points(estimator, [{**common, **(found.best_params_ or {})}])
             best.fit(X, y, sample_weight=sample_weight, offset=offset)
             found = dataclasses.replace(found, best_estimator_=best)
     if verbose:
@@ -199,11 +199,15 @@ def _with_loss(scoring: Any) -> Any:
     return minus_loss if isinstance(scoring, str) and scoring == "loss" else scoring
 
 
-def _point(estimator: Any, params: dict[str, Any]) -> Any:
-    """The estimator with these parameters, checked, not fitted."""
-    point = clone(estimator).set_params(**clone(params, safe=False))
-    point._validate_params()
-    return point
+def _points(estimator: Any, params: list[dict[str, Any]]) -> list[Any]:
+    """The estimator with each of these sets of parameters, checked, not fitted."""
+    for names in {tuple(values): values for values in params}.values():
+        clone(estimator).set_params(**names)  # refuses names that it does not know
+    base = clone(estimator)  # once: it looks at signatures for longer than a small model trains
+    points = [copied(base, clone(values, safe=False)) for values in params]
+    for point in points:
+        point._validate_params()
+    return points
 
 
 def _text(params: dict[str, Any]) -> str:
@@ -216,7 +220,7 @@ def _splits(cv: Any, model: Any, data: Rows, labels: Array, groups: Any) -> list
 
 
 def _estimator(point: Any, fit: Fit) -> Any:
-    return None if fit.failure else copied(point, fit.attributes)
+    return None if fit.failure else fresh(copied(point, fit.attributes))
 
 
 def _cross_validated(

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from searches import ALPHAS, COUNTS, LINE, OFFSET, THREE, TIGHT, TWO, WEIGHT, N, X, Z, both, searched
@@ -21,6 +22,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.fixes import parse_version
 
 from gdfast import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV, error_and_gradient
 
@@ -185,7 +187,8 @@ def test_r2_of_a_target_that_does_not_vary():
 
 
 def test_elastic_net_cv():
-    theirs = ElasticNetCV(l1_ratio=[0.5, 1.0], alphas=12, cv=4, tol=1e-12, max_iter=100_000).fit(X, LINE)
+    count = {"alphas": 12} if parse_version(sklearn.__version__) >= parse_version("1.7") else {"n_alphas": 12}
+    theirs = ElasticNetCV(l1_ratio=[0.5, 1.0], cv=4, tol=1e-12, max_iter=100_000, **count).fit(X, LINE)
     ours = GDRegressorCV(l1_ratio=[0.5, 1.0], alphas=12, cv=4, scoring="neg_mean_squared_error", **TIGHT).fit(X, LINE)
     assert_allclose(ours.alphas_, theirs.alphas_, rtol=1e-12)
     assert_allclose(-ours.scores_[:, 1:], theirs.mse_path_[:, 1:], rtol=1e-6)
