@@ -468,7 +468,9 @@ def test_rows_of_any_length():
     rng = np.random.default_rng(0)
     lengths = rng.permutation([0, 3, 9000, 20, 50_000, 1, 16_384, 8192] * 3)
     n, d, nnz = len(lengths), 30, lengths.sum()
-    X = sp.csr_matrix((rng.normal(size=nnz) / 100, rng.integers(0, d, nnz), np.append(0, lengths.cumsum())), shape=(n, d))
+    X = sp.csr_matrix(
+        (rng.normal(size=nnz) / 100, rng.integers(0, d, nnz), np.append(0, lengths.cumsum())), shape=(n, d)
+    )
     full = X.toarray()
     for k, solver, batch_size in itertools.product((1, 3), ("auto", "gd", "sgd", "adam"), (1, 5, None)):
         y = task("log_loss", k, full)[0]
