@@ -449,6 +449,41 @@ def test_structures_that_scipy_would_follow_outside_are_refused():
         gdfast.scores(csc, np.ones(6))
 
 
+@pytest.mark.parametrize("kind", ["csr", "coo"])
+def test_more_columns_than_32_bits_count(kind):
+    X = sp.csr_matrix((np.ones(1), np.array([2**31 - 1]), np.array([0, 1])), shape=(1, 2**31)).asformat(kind)
+    for call in (
+        lambda: gdfast.scores(X, np.ones(1)),
+        lambda: gdfast.error_and_gradient(X, np.ones(1), np.ones(1)),
+        lambda: gdfast.gradient_descent(X, np.ones(1)),
+        lambda: gdfast.GDRegressor().fit(X, np.ones(1)),
+        lambda: gdfast.GDRegressor().partial_fit(X, np.ones(1)),
+    ):
+        with pytest.raises(ValueError, match="X must have at most 2147483647 columns, got 2147483648"):
+            call()
+
+
+def test_rows_of_any_length():
+    """A row that is longer than what the engine copies at once comes in parts."""
+    rng = np.random.default_rng(0)
+    lengths = rng.permutation([0, 3, 9000, 20, 50_000, 1, 16_384, 8192] * 3)
+    n, d, nnz = len(lengths), 30, lengths.sum()
+    X = sp.csr_matrix(
+        (rng.normal(size=nnz) / 100, rng.integers(0, d, nnz), np.append(0, lengths.cumsum())), shape=(n, d)
+    )
+    full = X.toarray()
+    for k, solver, batch_size in itertools.product((1, 3), ("auto", "gd", "sgd", "adam"), (1, 5, None)):
+        y = task("log_loss", k, full)[0]
+        more = {"loss": "log_loss", "solver": solver, "batch_size": batch_size if solver in ("sgd", "adam") else None}
+        for value, twin in zip(descend(X, y, **more), descend(full, y, **more), strict=True):
+            assert_allclose(value, twin, rtol=1e-7, atol=1e-9)
+    assert_allclose(gdfast.scores(X, np.ones(d)), full @ np.ones(d), rtol=1e-10, atol=1e-12)
+    row = int(np.flatnonzero(lengths == 50_000)[1])
+    X.indices[X.indptr[row + 1] - 1] = d
+    with pytest.raises(ValueError, match=f"row {row} has column 30 of 30"):
+        gdfast.error_and_gradient(X, y[:, 0], np.ones(d))
+
+
 # ---- very many columns -----------------------------------------------------------------------------------------------
 
 HUGE = """
