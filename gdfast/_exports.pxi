@@ -8,9 +8,9 @@ cdef extern from "gdfast.h" nogil:
                                   int)
     gd_status _find_not_finite "gd_find_not_finite"(const gd_matrix *, const int64_t *, int64_t, const gd_hooks *,
                                                     int64_t *, int64_t *)
-    gd_status _grid_error_and_gradient "gd_grid_error_and_gradient"(const gd_grid *, const double *, const double *, int,
-                                                                    const gd_hooks *, double *, double *, double *,
-                                                                    double *)
+    gd_status _grid_error_and_gradient "gd_grid_error_and_gradient"(const gd_grid *, const double *, const double *,
+                                                                    int, const gd_hooks *, double *, double *,
+                                                                    double *, double *)
     gd_status _state_init "gd_state_init"(gd_state *, const gd_settings *, int64_t)
     void _state_free "gd_state_free"(gd_state *)
     void _report_free "gd_report_free"(gd_report *)
