@@ -13,9 +13,9 @@ cdef extern from "gdfast.h" nogil:
     void _report_free "gd_report_free"(gd_report *)
     gd_status _descend "gd_descend"(const gd_problem *, const gd_problem *, const gd_settings *, const gd_hooks *,
                                     gd_epoch_hook, gd_state *, gd_report *)
-    gd_status _grid_error_and_gradient "gd_grid_error_and_gradient"(const gd_grid *, const double *, const double *, int,
-                                                                    const gd_hooks *, double *, double *, double *,
-                                                                    double *)
+    gd_status _grid_error_and_gradient "gd_grid_error_and_gradient"(const gd_grid *, const double *, const double *,
+                                                                    int, const gd_hooks *, double *, double *,
+                                                                    double *, double *)
     gd_status _descend_grid_ "gd_descend_grid"(const gd_grid *, const gd_settings *, int, const gd_hooks *, double *,
                                                gd_fit *, double *)
     const char *_loss_name "gd_loss_name"(int)

@@ -27,7 +27,8 @@ cdef class Grid:
             m += 1
         self.c.problem, self.c.models, self.c.n_models = problem.c, to, n_models
         if roles is not None:
-            if roles.dtype != np.int8 or roles.ndim != 2 or roles.shape[1] != problem.c.n or not roles.flags.c_contiguous:
+            if roles.dtype != np.int8 or roles.ndim != 2 or roles.shape[1] != problem.c.n \
+                    or not roles.flags.c_contiguous:
                 raise ValueError(f"roles must be C-contiguous int8 of shape (n_splits, {problem.c.n})")
             self.c.roles, self.c.n_splits = <const int8_t *>cnp.PyArray_DATA(roles), roles.shape[0]
 
@@ -44,7 +45,7 @@ cdef class Grid:
 
 
 def grid_error_and_gradient(Grid grid, const double[:, :, ::1] coef, const double[:, ::1] intercept, int n_threads=1):
-    """Each model's E, validation error (NaN if no row validates), dE/dcoef (k, d) and dE/dintercept (k,), from one read of X.
+    """Each model's E, validation error (NaN if no row validates), dE/dcoef and dE/dintercept, from one read of X.
 
     coef (n_models, k, d), intercept (n_models, k); the same shapes come out.
     """

@@ -67,11 +67,11 @@ static void plan_pass(gd_engine *engine) {
     pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + (pass->sparse ? pass->d * pass->k_pad : pass->k == 1 ? pass->d : pass->k * pass->d_pad);
     int products = pass->k > 1 && !pass->sparse; /* of matrices: tiles of whole squares of lanes */
-    int64_t least = products ? lanes : 8;
+    int64_t least = products ? lanes : pass->sparse ? 1 : 8;
     pass->tile_rows = products ? GD_MANY_ROWS : GD_TILE_ROWS;
     int64_t row_bytes = gd_max(row_elements(&problem->X) * size, pass->k * 2); /* of X, or of scores and slopes */
-    if (pass->sparse && pass->k == 1) row_bytes = 0; /* a block at a time: nothing of it is kept but scores */
-    while (pass->tile_rows > least && pass->tile_rows * row_bytes > GD_TILE_BYTES * (pass->k > 1 ? 4 : 1)) pass->tile_rows /= 2;
+    int64_t most = pass->sparse || pass->k == 1 ? GD_TILE_BYTES : 4 * GD_TILE_BYTES;
+    while (pass->tile_rows > least && pass->tile_rows * row_bytes > most) pass->tile_rows /= 2;
 }
 
 void *gd_cut(gd_cutter *cutter, int64_t count, int64_t size) {
@@ -106,6 +106,9 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
         s.room = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         s.probe = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         s.slopes = gd_cut(cutter, GD_BLOCK_ROWS, 8);
+        s.values = gd_cut(cutter, pass->sparse ? GD_CSR_ENTRIES : 0, 8);
+        s.columns = gd_cut(cutter, pass->sparse ? GD_CSR_ENTRIES : 0, 4);
+        s.starts = gd_cut(cutter, pass->sparse ? GD_BLOCK_ROWS + 1 + GD_LANES_D : 0, 8);
         s.from = gd_cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
         s.to = gd_cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
         s.bad = gd_cut(cutter, 1, 8);
@@ -153,7 +156,7 @@ gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_thr
     memset(engine, 0, sizeof *engine);
     if (problem->n < 1 || problem->X.n_cols < 1 || problem->n_outputs < 1 || problem->loss < 0 || problem->loss >= GD_N_LOSSES ||
         problem->X.type < 0 || problem->X.type >= GD_N_TYPES ||
-        (problem->X.indptr && problem->X.type != GD_F32 && problem->X.type != GD_F64))
+        (problem->X.indptr && ((problem->X.type != GD_F32 && problem->X.type != GD_F64) || problem->X.n_cols > INT32_MAX)))
         return GD_BAD_ARGUMENT;
     engine->problem = *problem;
     engine->kernels = gd_kernels_now();

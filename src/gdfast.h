@@ -49,7 +49,8 @@ typedef enum gd_type {
 /* A matrix somebody else owns and nobody here writes to. data == NULL means "absent" where that is allowed.
  * Strided, if indptr is NULL: strides are in bytes, of any sign, also 0; elements may be unaligned and byte-swapped.
  * Sparse rows (CSR), if it is not, which only X may be: row i is entries indptr[i] ... indptr[i + 1] - 1 of data, native and
- * aligned GD_F32 or GD_F64, in the columns that indices names, in any order; entries of the same place add up. */
+ * aligned GD_F32 or GD_F64, in the columns that indices names, in any order; entries of the same place add up. At most INT32_MAX
+ * columns. Whoever changes data, indices or indptr during a call gets a wrong answer or GD_BAD_ROWS, no more. */
 typedef struct gd_matrix {
     const char *data;
     int64_t n_rows, n_cols;

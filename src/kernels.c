@@ -4,6 +4,7 @@
 #include "many.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__) || defined(_M_X64)
@@ -47,8 +48,9 @@ enum { GD_ROWS_AHEAD = 32, GD_BYTES_AHEAD = 512 };
 /* Vectors of outputs that a sparse row's entries are multiplied with at once. */
 enum { GD_CSR_VECTORS = 4 };
 
-/* Scattered sparse rows that are looked up at once where each is an update. */
-enum { GD_CSR_HELPING = 16 };
+/* A walk over CSR rows up to `end`, in pieces: rows first ... first + rows - 1 are in the scratch, or of a long row the entries after
+ * the `done` that earlier pieces had, with `left` to come. Begins as {.first, .end}. */
+typedef struct gd_piece { int64_t first, end, rows, done, left; } gd_piece;
 
 /* Slopes found at once where one row is all there is. */
 enum { GD_SLOPES = 2 };

@@ -11,7 +11,8 @@
 #define GD_BIG_ENDIAN 0
 #endif
 
-enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64, GD_MOMENT_ROWS = 32 };
+enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64, GD_MOMENT_ROWS = 32,
+       GD_CSR_ENTRIES = 8192 };
 
 /* One pass in the making: the problem, the weights in the lane type, and how tiles are cut. Constant during a pass. */
 typedef struct gd_pass {
@@ -39,7 +40,10 @@ typedef struct gd_scratch {
     double *z, *y, *r, *offset; /* (k, tile_rows), k == 1: (1, GD_BLOCK_ROWS); offset at least that */
     double *s, *e, *room, *probe; /* (GD_BLOCK_ROWS) */
     double *slopes;             /* (GD_BLOCK_ROWS) k == 1: dE/dz of the whole block */
-    int64_t *from, *to;         /* (GD_BLOCK_ROWS) CSR: the entries of each row of a tile */
+    double *values;             /* (GD_CSR_ENTRIES) CSR: the entries of some rows, and */
+    int32_t *columns;           /* (GD_CSR_ENTRIES) their columns, all of them below d */
+    int64_t *starts;            /* (GD_BLOCK_ROWS + 1 + GD_LANES_D) where each row begins, at first 0, and where the last ends */
+    int64_t *from, *to;         /* (GD_BLOCK_ROWS) CSR: where they come from in the caller's arrays */
     int64_t *bad;               /* (1) CSR: 1 + a row whose structure is broken, 0: none seen */
 } gd_scratch;
 

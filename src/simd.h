@@ -46,6 +46,11 @@ GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) { return _mm512_maskz
 GD_INLINE vd GD_NAME(vd_from_floats)(const float *p, int n) {
     return _mm512_cvtps_pd(_mm256_maskz_loadu_ps((__mmask8)((1u << n) - 1u), p));
 }
+/* Lane i = p[at[i]] of the first n lanes, 0 of the others. `at` has room for whole lanes. Not at level 0, which has no such instruction. */
+GD_INLINE vd GD_NAME(vd_gather)(const double *p, const int32_t *at, int n) {
+    __m256i all = _mm256_loadu_si256((const __m256i *)(const void *)at);
+    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), (__mmask8)((1u << n) - 1u), all, p, 8);
+}
 GD_INLINE void GD_NAME(vd_store)(double *p, vd a) { _mm512_storeu_pd(p, a); }
 GD_INLINE vd GD_NAME(vd_add)(vd a, vd b) { return _mm512_add_pd(a, b); }
 GD_INLINE vd GD_NAME(vd_fma)(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
@@ -166,6 +171,13 @@ GD_INLINE vd GD_NAME(vd_load_part)(const double *p, int n) {
 GD_INLINE vd GD_NAME(vd_from_floats)(const float *p, int n) {
     __m256 all = _mm256_maskload_ps(p, GD_NAME(mask_f)(n));
     return (vd){{_mm256_cvtps_pd(_mm256_castps256_ps128(all)), _mm256_cvtps_pd(_mm256_extractf128_ps(all, 1))}};
+}
+GD_INLINE __m256d GD_NAME(gather_half)(const double *p, const int32_t *at, int n) {
+    __m128i all = _mm_loadu_si128((const __m128i *)(const void *)at);
+    return _mm256_mask_i32gather_pd(_mm256_setzero_pd(), p, all, _mm256_castsi256_pd(GD_NAME(mask_d)(n)), 8);
+}
+GD_INLINE vd GD_NAME(vd_gather)(const double *p, const int32_t *at, int n) {
+    return (vd){{GD_NAME(gather_half)(p, at, n), GD_NAME(gather_half)(p, at + 4, n - 4)}};
 }
 GD_INLINE void GD_NAME(vd_store)(double *p, vd a) { _mm256_storeu_pd(p, a.v[0]); _mm256_storeu_pd(p + 4, a.v[1]); }
 GD_INLINE vd GD_NAME(vd_add)(vd a, vd b) {

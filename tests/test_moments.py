@@ -253,14 +253,17 @@ def test_what_rounding_hides_is_not_promised():
 
 
 def test_what_is_no_case_for_moments():
-    """Another loss, too many columns, sparse rows too wide: X is read at every step. No rows: an error. NaN: of each model."""
+    """Another loss, too many columns, sparse rows too wide: X is read at every step. No rows: an error."""
     X, y = data(n=30)
     model = {"loss": "squared_error", "l2": 1.0}
 
     def descend(problem, *args):
         return _core.descend_grid(_core.Grid(problem, *args), tol=1e-6, max_iter=10)[1]
 
-    assert descend(_core.Problem(X, y, loss="huber", param=1.0), [{**model, "loss": "huber", "param": 1.0}])["n_passes"] > 1
+    assert (
+        descend(_core.Problem(X, y, loss="huber", param=1.0), [{**model, "loss": "huber", "param": 1.0}])["n_passes"]
+        > 1
+    )
     wide = _core.Problem(np.zeros((30, 5000), np.float32), y, loss="squared_error")
     assert descend(wide, [model])["n_passes"] > 1
     rows = as_rows(sparse.random(30, 2000, format="csr", random_state=0))

@@ -1,4 +1,4 @@
-"""Sparse rows: what dense rows give, whatever format, type and order, without a copy; broken ones are refused."""
+"""Sparse rows: what dense rows give, whatever format, type and order, without a copy."""
 
 from __future__ import annotations
 
@@ -12,57 +12,15 @@ from hostile import run_python, same_bits, unchanged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from problems import LOSSES, targets
+from problems import LOSSES
 from sklearn.linear_model import ElasticNet, Lasso
+from sparse_rows import RULES, by_hand, dense, descend, task
 
 import gdfast
 from gdfast import reference
-from gdfast.functional import scores_in_blocks
 from gdfast.rows.sparse import as_rows
 
 SMOOTH = [loss for loss in LOSSES if loss in gdfast._core.SMOOTH_LOSSES]
-RULES = ("gd", "sgd", "adagrad", "rmsprop", "adam")
-
-
-def dense(n=120, d=15, *, share=0.3, seed=0, dtype=np.float64):
-    """X (n, d), most of it 0, every fifth row all of it."""
-    rng = np.random.default_rng([seed, n, d])
-    X = rng.normal(size=(n, d)).astype(np.float32) * (rng.random((n, d)) < share)
-    X[3::5] = 0
-    return X.astype(dtype)
-
-
-def task(loss, k, X, seed=0):
-    """y (n,) or (n, k), coef and intercept of scores of about 1."""
-    rng = np.random.default_rng([seed, k])
-    y, coef, intercept = targets(loss, (len(X), k), rng), rng.normal(size=(k, X.shape[1])), rng.normal(size=k)
-    return (y, coef / 2, intercept) if k > 1 else (y[:, 0], coef[0] / 2, float(intercept[0]))
-
-
-def by_hand(X, *, dtype=np.float64, index=np.int32, seed=0):
-    """CSR of dense X as SciPy would not make it, but accepts it.
-
-    Entries of a row in no order, some in two halves, some zeros among them; in front of the first row and behind the
-    last there are entries that belong to none, NaN in column 0.
-    """
-    rng = np.random.default_rng(seed)
-    data, indices, indptr = [np.nan] * 3, [0] * 3, [3]
-    for row in X:
-        stored = rng.permutation(np.flatnonzero((row != 0) | (rng.random(len(row)) < 0.1)))
-        for j in stored:
-            parts = 1 + (rng.random() < 0.2)
-            data += [row[j] / parts] * parts
-            indices += [j] * parts
-        indptr.append(len(data))
-    made = sp.csr_matrix(X.shape, dtype=dtype)
-    made.data = np.array([*data, np.nan, np.nan], dtype=dtype)
-    made.indices, made.indptr = np.array([*indices, 0, 0], dtype=index), np.array(indptr, dtype=index)
-    return made
-
-
-def descend(X, y, **more):
-    result = gdfast.gradient_descent(X, y, **{"tol": None, "max_iter": 4, "random_state": 0, "alpha": 0.01, **more})
-    return result.coef, result.intercept, result.error, result.loss_curve, result.gradient_norm_curve, result.eta
 
 
 # ---- equal to dense --------------------------------------------------------------------------------------------------
@@ -301,152 +259,6 @@ def test_any_number_of_threads_gives_the_same_bits(solver):
     more = {"loss": "log_loss", "solver": solver, "batch_size": 3000 if solver == "sgd" else None}
     one = descend(X, y, n_threads=1, **more)
     assert all(same_bits(descend(X, y, n_threads=n, **more), one) for n in (2, 3, 7))
-
-
-# ---- what is refused -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_named(value):
-    X = dense()
-    X[70, 11] = value
-    y = task("log_loss", 1, X)[0]
-    found = r"Input X contains (NaN|infinity).*\(first at row 70, column 11\)"
-    calls = [
-        lambda rows, s=s, b=b: descend(rows, y, loss="log_loss", solver=s, batch_size=b)
-        for s in ("auto", *RULES)
-        for b in (1, 32)
-    ]
-    calls += [
-        lambda rows: gdfast.scores(rows, np.ones(15)),
-        lambda rows: gdfast.error_and_gradient(rows, y, np.ones(15)),
-    ]
-    for call in calls:
-        with pytest.raises(ValueError, match=found):
-            call(by_hand(X))
-    with pytest.raises(ValueError, match="X_val contains"):
-        descend(by_hand(dense()), y, loss="log_loss", solver="sgd", X_val=by_hand(X), y_val=y)
-    listed = np.delete(np.arange(len(X)), 70)
-    descend(by_hand(X), y, loss="log_loss", solver="auto", rows=listed)
-
-
-def test_too_large_values_are_named_by_column():
-    X = dense()
-    X[7, 4] = 1e308
-    with pytest.raises(gdfast.DivergenceError, match=r"column 4 has scale 1e\+308"):
-        gdfast.gradient_descent(by_hand(X), 1e10 * task("squared_error", 1, X)[0])
-
-
-@pytest.mark.parametrize(
-    ("X", "error"),
-    [
-        (sp.csr_matrix((0, 5)), "0 sample"),
-        (sp.csr_matrix((5, 0)), "0 feature"),
-        (sp.csr_array((0, 0)), "0 sample"),
-        *((X, "Expected 2D array, got 1D") for X in (sp.coo_array([1.0, 0]), sp.csr_array([1.0, 0])) if X.ndim == 1),
-        (sp.csr_matrix(np.ones((3, 2), dtype=complex)), "Complex data not supported"),
-    ],
-)
-def test_what_is_no_matrix_of_numbers(X, error):
-    for call in (
-        lambda: gdfast.scores(X, np.ones(5)),
-        lambda: gdfast.error_and_gradient(X, np.ones(5), np.ones(5)),
-        lambda: gdfast.gradient_descent(X, np.ones(5)),
-    ):
-        with pytest.raises(ValueError, match=error):
-            call()
-
-
-def test_targets_and_weights_must_be_dense():
-    X, y = sp.csr_matrix(dense()), sp.csr_matrix(np.ones((1, 120)))
-    with pytest.raises(ValueError, match="y must be an array of numbers"):
-        gdfast.gradient_descent(X, y)
-    with pytest.raises(ValueError, match="sample_weight must be an array of numbers"):
-        gdfast.gradient_descent(X, np.ones(120), sample_weight=y)
-
-
-def at(name, place, value):
-    def change(X):
-        values = getattr(X, name).copy()
-        values[place(X) if callable(place) else place] = value(X) if callable(value) else value
-        setattr(X, name, values)
-
-    return change
-
-
-BROKEN = {  # what is wrong with row 50, and how it is put
-    "negative pointer": (at("indptr", 51, -1), "row 50 has entries"),
-    "falling pointers": (at("indptr", 51, lambda X: X.indptr[50] - 1), "row 50 has entries"),
-    "pointer too large": (at("indptr", 51, lambda X: len(X.data) + 1), "row 50 has entries"),
-    "negative column": (at("indices", lambda X: X.indptr[50], -1), "row 50 has column -1 of 15"),
-    "column beyond": (at("indices", lambda X: X.indptr[51] - 1, 15), "row 50 has column 15 of 15"),
-    "column far beyond": (at("indices", lambda X: X.indptr[50], 2**31 - 1), "row 50 has column 2147483647 of 15"),
-}
-
-
-@pytest.mark.parametrize("index", [np.int32, np.int64])
-@pytest.mark.parametrize("name", BROKEN)
-def test_broken_rows_are_named(name, index):
-    change, what = BROKEN[name]
-    X, y = sp.csr_matrix(dense()), task("log_loss", 1, dense())[0]
-    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
-    sound = X.copy()
-    change(X)
-    calls = [
-        lambda s=s, b=b: descend(X, y, loss="log_loss", solver=s, batch_size=b)
-        for s in ("auto", *RULES)
-        for b in (1, 32)
-    ]
-    calls += [lambda: gdfast.scores(X, np.ones(15)), lambda: gdfast.error_and_gradient(X, y, np.ones(15))]
-    calls += [lambda: list(scores_in_blocks(X, np.ones((3, 15))))]
-    for call in calls:
-        with pytest.raises(ValueError, match=f"X must be a sound CSR matrix, got an invalid sparse structure: {what}"):
-            call()
-    for solver in ("auto", "sgd"):
-        with pytest.raises(
-            ValueError, match=f"X_val must be a sound CSR matrix, got an invalid sparse structure: {what}"
-        ):
-            descend(sound, y, loss="log_loss", solver=solver, X_val=X, y_val=y)
-
-
-@pytest.mark.parametrize("name", ["data", "indices", "indptr"])
-def test_arrays_that_do_not_fit_together(name):
-    X = sp.csr_matrix(dense())
-    setattr(X, name, getattr(X, name)[:-1])
-    with pytest.raises(ValueError, match="invalid sparse structure: X of shape"):
-        gdfast.scores(X, np.ones(15))
-    X.indices = X.indices.astype(float)
-    with pytest.raises(ValueError, match="X must have index arrays of integers, got float64"):
-        gdfast.scores(X, np.ones(15))
-
-
-def test_broken_rows_of_a_later_block_are_named_as_the_caller_counts():
-    n = 600_000
-    X = sp.csr_matrix((np.ones(n), np.zeros(n, np.int32), np.arange(n + 1, dtype=np.int32)), shape=(n, 2))
-    X.indices[n - 5] = 2
-    with pytest.raises(ValueError, match=f"row {n - 5} has column 2 of 2"):
-        for _ in scores_in_blocks(X, np.ones(2)):
-            pass
-
-
-def test_structures_that_scipy_would_follow_outside_are_refused():
-    """CSC, BSR and COO are converted by code that writes to where the indices say."""
-    X = dense(20, 6)
-    csc, bsr, coo = sp.csc_matrix(X), sp.bsr_matrix(X, blocksize=(2, 3)), sp.coo_matrix(X)
-    csc.indices[csc.indptr[4]] = 10**9
-    bsr.indices[bsr.indptr[3]] = -5
-    coo.row[7] = 10**9
-    for broken, what in (
-        (csc, "sound CSC matrix, got an invalid sparse structure: column 4 has row 1000000000 of 20"),
-        (bsr, "sound BSR matrix, got an invalid sparse structure: block row 3 has block column -5 of 2"),
-        (coo, r"sound COO matrix, got an invalid sparse structure: entry 7 is at \(1000000000, "),
-    ):
-        with pytest.raises(ValueError, match=what):
-            gdfast.scores(broken, np.ones(6))
-    csc = sp.csc_matrix(X)
-    csc.indptr[3] = 10**9
-    with pytest.raises(ValueError, match="invalid sparse structure: column 2 has entries"):
-        gdfast.scores(csc, np.ones(6))
 
 
 # ---- very many columns -----------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ from gdfast import _core
 from gdfast._types import Array, Numbers
 from gdfast.rows.arrays import as_matrix, check_finite, not_finite, warn_of_rounding
 
-__all__ = ["SparseRows", "as_rows", "check_rows_finite", "is_sparse"]
+__all__ = ["MOST_COLUMNS", "SparseRows", "as_rows", "check_rows_finite", "is_sparse"]
+
+MOST_COLUMNS = 2**31 - 1  # of sparse rows: the engine works on 32 bits of a column number
 
 
 class SparseRows:
@@ -84,7 +86,7 @@ def as_rows(X: Any, name: str = "X") -> Array | SparseRows:
     Raises
     ------
     ValueError
-        As `as_matrix`; arrays of a CSR matrix that do not fit together.
+        As `as_matrix`; arrays of a CSR matrix that do not fit together; more than 2147483647 columns.
     """
     if isinstance(X, SparseRows):
         return X
@@ -95,6 +97,8 @@ def as_rows(X: Any, name: str = "X") -> Array | SparseRows:
     for count, what in zip(X.shape, ("sample", "feature"), strict=True):
         if count == 0:
             raise ValueError(f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required.")
+    if X.shape[1] > MOST_COLUMNS:
+        raise ValueError(f"{name} must have at most {MOST_COLUMNS} columns, got {X.shape[1]}")
     _check_before_conversion(X, name)
     X = X.tocsr()
     return SparseRows(_values(X.data, name), *_structure(X, X.shape, name), X.shape)

@@ -1,11 +1,14 @@
 /* CSR rows: pass, scores and descents against the definition on the same values stored densely; lazy mini-batch steps against rules
- * that touch every weight at every update; structures that point elsewhere end in GD_BAD_ROWS. */
+ * that touch every weight at every update; structures that point elsewhere end in GD_BAD_ROWS, and nowhere else. */
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "book.h"
 #include "check.h"
+#include "kernels.h"
 #include "naive.h"
 
 /* Every loss, storage and number of outputs, with and without weights, offset, row numbers, class codes and penalties. */
@@ -272,7 +275,125 @@ static void broken_rows(void) {
     }
 }
 
+/* ---- rows that are longer than the scratch ------------------------------------------------------------------------- */
+
+/* Rows `first`, first + 7, ... with each entry in 1024 parts, which add up to what it was to the last bit. */
+static own in_parts(gd_matrix *X, int64_t first) {
+    enum { PARTS = 1024 };
+    int64_t integer = X->wide ? 8 : 4, value = X->type == GD_F32 ? 4 : 8, at = 0;
+    own o = {calloc((size_t)(X->n_stored * PARTS), (size_t)value), calloc((size_t)(X->n_stored * PARTS), (size_t)integer),
+             calloc((size_t)(X->n_rows + 1), (size_t)integer)};
+    if (!o.data || !o.indices || !o.indptr) abort();
+    for (int64_t row = 0; row < X->n_rows; row++) {
+        for (int64_t e = get(X->indptr, X->wide, row); e < get(X->indptr, X->wide, row + 1); e++)
+            for (int part = 0, parts = row % 7 == first ? PARTS : 1; part < parts; part++, at++) {
+                set(o.indices, X->wide, at, get(X->indices, X->wide, e));
+                if (value == 4) ((float *)(void *)o.data)[at] = ((const float *)(const void *)X->data)[e] / (float)parts;
+                else ((double *)(void *)o.data)[at] = ((const double *)(const void *)X->data)[e] / parts;
+            }
+        set(o.indptr, X->wide, row + 1, at);
+    }
+    X->data = o.data, X->indices = o.indices, X->indptr = o.indptr, X->n_stored = at;
+    return o;
+}
+
+static void long_rows(void) {
+    for (int variant = 0; variant < 16; variant++) {
+        recipe r = {.n = 60, .d = 33, .k = variant % 2 ? 3 : 1, .type = variant / 2 % 2 ? GD_F32 : GD_F64, .sparse = 1 + variant / 4 % 2,
+                    .subset = variant % 3 == 1, .l2 = 0.1, .l1 = variant / 8 ? 0.02 : 0.0, .seed = (uint64_t)variant};
+        data c = data_make(&r), whole = c;
+        own o = in_parts(&c.problem.X, variant % 7);
+        int64_t longest = 0;
+        for (int64_t row = 0; row < c.problem.X.n_rows; row++) {
+            int64_t length = get(o.indptr, c.problem.X.wide, row + 1) - get(o.indptr, c.problem.X.wide, row);
+            longest = length > longest ? length : longest;
+        }
+        CHECK(longest > GD_CSR_ENTRIES, "%d entries", (int)longest);
+        double *expected = room(c.size + 1), *out = room(c.size + 1);
+        evaluate(&whole.problem, c.weights, 1, expected);
+        gd_status status = evaluate(&c.problem, c.weights, 1, out);
+        for (int64_t i = 0; i <= c.size; i++)
+            CHECK(status == GD_OK && fabs(out[i] - expected[i]) <= 1e-11 * (1.0 + fabs(expected[i])), "%d: %g not %g, %s", (int)i, out[i], expected[i], describe(&r));
+        for (int64_t batch = 1; batch <= r.n; batch *= 5) {
+            gd_settings s = plain_settings(GD_SOLVER_SGD);
+            s.batch_size = batch, s.max_iter = 2, s.eta0 = 0.02, s.shuffle = variant % 2, s.average = r.l1 == 0.0 ? 3 : 0;
+            check_rule_on(&c, &r, &s);
+        }
+        gd_settings s = plain_settings(GD_SOLVER_AUTO);
+        s.tol = 1e-10, s.max_iter = 1000;
+        outcome parts = descend(&c.problem, NULL, &s, NULL, NULL, NULL), one = descend(&whole.problem, NULL, &s, NULL, NULL, NULL);
+        CHECK(parts.status == GD_OK && fabs(parts.report.error - one.report.error) <= 1e-8 * fabs(one.report.error), "auto, status %d, %s", parts.status, describe(&r));
+        outcome_free(&parts), outcome_free(&one);
+        int64_t last = get(o.indptr, c.problem.X.wide, c.problem.X.n_rows) - 1;
+        set(o.indices, c.problem.X.wide, last, r.d);
+        status = evaluate(&c.problem, c.weights, 1, out);
+        CHECK(r.subset || status == GD_BAD_ROWS, "status %d, %s", status, describe(&r));
+        free(o.data), free(o.indices), free(o.indptr), free(expected), free(out);
+        data_free(&c);
+    }
+}
+
+/* ---- arrays that somebody changes meanwhile ------------------------------------------------------------------------- */
+
+typedef struct vandal { const gd_matrix *X; own *o; atomic_int over; } vandal;
+
+/* One column, then one pointer, goes astray and comes back, each for about as long as a tile of rows takes: those that are sound when
+ * they are checked are not when they are used, and the other way round. */
+static void *scribble(void *argument) {
+    vandal *v = argument;
+    const gd_matrix *X = v->X;
+    for (int64_t turn = 0; !atomic_load(&v->over); turn++) {
+        int pointer = turn % 16 == 15;
+        void *integers = pointer ? v->o->indptr : v->o->indices;
+        int64_t at = (pointer ? X->n_rows : X->n_stored) / 2, sound = get(integers, X->wide, at);
+        set(integers, X->wide, at, turn % 2 ? -INT32_MAX : INT32_MAX);
+        for (int i = 0; i < 3000; i++) atomic_load(&v->over);
+        set(integers, X->wide, at, sound);
+        for (int i = 0; i < 3000; i++) atomic_load(&v->over);
+    }
+    return NULL;
+}
+
+/* Whatever they see is refused or computed with, but not followed: the sanitizer, or the end of memory, would tell. */
+static void changed_meanwhile(void) {
+    for (int variant = 0; variant < 8 && !UNDER_TSAN; variant++) { /* the race is the test */
+        recipe r = {.n = 2000, .d = 60, .k = variant % 2 ? 3 : 1, .sparse = 1 + variant / 2 % 2, .type = variant / 4 ? GD_F32 : GD_F64, .seed = 2};
+        data c = data_make(&r);
+        own o = take_over(&c.problem.X);
+        double *out = room(c.size + 1);
+        vandal v = {.X = &c.problem.X, .o = &o};
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, scribble, &v)) abort();
+        for (int i = 0; i < 200; i++) {
+            gd_status status = evaluate(&c.problem, c.weights, 1, out);
+            CHECK(status == GD_OK || status == GD_BAD_ROWS, "status %d, %s", status, describe(&r));
+        }
+        for (int i = 0; i < 50; i++) {
+            gd_settings s = plain_settings(GD_SOLVER_SGD);
+            s.batch_size = i % 2 ? 1 : 100, s.max_iter = 2, s.shuffle = 1, s.eta0 = 1e-6;
+            outcome e = descend(&c.problem, NULL, &s, NULL, NULL, NULL);
+            CHECK(e.status == GD_OK || e.status == GD_BAD_ROWS, "status %d, %s", e.status, describe(&r));
+            outcome_free(&e);
+        }
+        atomic_store(&v.over, 1);
+        pthread_join(thread, NULL);
+        free(o.data), free(o.indices), free(o.indptr), free(out);
+        data_free(&c);
+    }
+}
+
 /* ---- very many columns --------------------------------------------------------------------------------------------- */
+
+static void more_than_int32(void) {
+    recipe r = {.n = 5, .d = 3, .k = 1, .sparse = 2};
+    data c = data_make(&r);
+    double weights[4] = {0.0}, out[5];
+    c.problem.X.n_cols = (int64_t)INT32_MAX + 1;
+    gd_status status = gd_error_and_gradient(&c.problem, weights, weights + 3, 1, NULL, out, NULL, NULL);
+    CHECK(status == GD_BAD_ARGUMENT, "status %d", status);
+    c.problem.X.n_cols = r.d;
+    data_free(&c);
+}
 
 static int stop(void *context) { return ++*(int *)context > 0; }
 
@@ -312,5 +433,8 @@ void test_sparse(void) {
     auto_as_dense();
     any_number_of_threads();
     broken_rows();
+    long_rows();
+    changed_meanwhile();
+    more_than_int32();
     huge_width();
 }
