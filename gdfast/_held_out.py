@@ -25,7 +25,7 @@ from gdfast.functional import type_of_scores
 from gdfast.regressor import LOG_LINK, GDRegressor
 from gdfast.rows.sparse import as_rows, check_rows_finite
 
-_MOST_BYTES = 2**27  # of raw scores at a time
+_MOST_BYTES = 2**26  # of raw scores at a time
 
 
 class Scorer(NamedTuple):
