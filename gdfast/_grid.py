@@ -255,16 +255,18 @@ def _models(
     points: Sequence[Point], data: Rows, whole: Sequence[Numbers | None], lines: Sequence[int]
 ) -> list[dict[str, Any]]:
     """Models as the engine knows them, those of a point side by side; whole: the rows by which classes are balanced."""
-    of_class: dict[Any, Array | None] = {}  # one array for equal weights: the engine tells them apart by it
+    found: dict[Any, Array | None] = {}
+    same: dict[bytes, Array] = {}  # one array for equal weights: the engine tells them apart by it
     models = []
     for point in points:
         terms = error_terms(point.loss, *point._penalty(), point.epsilon, getattr(point, "quantile", 0.5))
         class_weight = getattr(point, "class_weight", None)
         for i, (rows, line) in enumerate(zip(whole, lines, strict=True)):
             key = (class_weight, i) if isinstance(class_weight, str) else id(class_weight)
-            if key not in of_class:
-                of_class[key] = weigh(point, data, rows)
-            models.append({**terms, "split": line, "class_weight": of_class[key]})
+            if key not in found:
+                by_class = weigh(point, data, rows)
+                found[key] = None if by_class is None else same.setdefault(by_class.tobytes(), by_class)
+            models.append({**terms, "split": line, "class_weight": found[key]})
     return models
 
 

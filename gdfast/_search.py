@@ -111,6 +111,8 @@ class Search:
         ------
         ValueError
             If a parameter, the data or the splits are not as described; the message names it.
+        gdfast.exceptions.DivergenceError
+            If the chosen model has no finite error on all rows.
         RuntimeError
             If the estimator is being fitted already.
 
