@@ -59,7 +59,7 @@ lint: $(VENV)/developers
 sanitize:
 	$(MAKE) -C tests/c VARIANT=asan
 	if echo 'int main(void) { return 0; }' | $(CC) -fsanitize=thread -x c - -o build/tsan_probe && build/tsan_probe; \
-	    then $(MAKE) -C tests/c VARIANT=tsan GROUPS_TO_RUN="threads moments many"; else echo "TSan does not run here: skipped"; fi
+	    then $(MAKE) -C tests/c VARIANT=tsan GROUPS_TO_RUN="threads moments many grid"; else echo "TSan does not run here: skipped"; fi
 
 wheel: | $(BIN)/python
 	rm -rf build/wheel

@@ -302,6 +302,7 @@ static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, c
 static gd_status sample_stage(gd_journey *journey, int64_t rows, int descend, int first, double **matrices) {
     close_builder(journey);
     gd_release(*matrices);
+    *matrices = NULL;
     gd_status status = open_builder(journey, rows);
     if (status) return status;
     int64_t each = gd_metric_matrices(&journey->builder);

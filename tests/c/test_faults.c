@@ -33,12 +33,13 @@ static gd_status run_scores(const trial *t, double *out) {
     return status;
 }
 
-/* Three models that share their reads, and train on two rows of three. */
+/* Three models that share their reads, and train on two rows of three: an evaluation, or, if the trial has steps, a descent. */
 static gd_status run_grid(const trial *t, double *out) {
     int64_t k = t->c.problem.n_outputs, n = t->c.problem.n, size = t->c.size;
     gd_model models[3];
+    gd_fit fits[3];
     int8_t *roles = malloc((size_t)n);
-    double *weights = calloc((size_t)(6 * size), sizeof *weights), *gradient = weights + 3 * size;
+    double *weights = calloc((size_t)(6 * size), sizeof *weights), *gradient = weights + 3 * size, n_passes;
     if (!weights || !roles) abort();
     for (int64_t i = 0; i < n; i++) roles[i] = i % 3 ? 1 : -1;
     for (int m = 0; m < 3; m++) {
@@ -46,9 +47,12 @@ static gd_status run_grid(const trial *t, double *out) {
         for (int64_t j = 0; j < size; j++) weights[m * size + j] = t->c.weights[j] * (m + 1);
     }
     gd_grid grid = {.problem = t->c.problem, .models = models, .n_models = 3, .roles = roles, .n_splits = 1};
-    gd_status status = gd_grid_error_and_gradient(&grid, weights, weights + 3 * (size - k), 3, NULL, out, out + 3, gradient,
-        gradient + 3 * (size - k));
-    for (int64_t j = 0; !status && j < 3 * size; j++) out[6 + j % 58] += gradient[j];
+    gd_status status = t->settings.max_iter
+                           ? gd_descend_grid(&grid, &t->settings, t->validated, NULL, weights, fits, &n_passes)
+                           : gd_grid_error_and_gradient(&grid, weights, weights + 3 * (size - k), 3, NULL, out, out + 3, gradient,
+                                                        gradient + 3 * (size - k));
+    const double *result = t->settings.max_iter ? weights : gradient;
+    for (int64_t j = 0; !status && j < 3 * size; j++) out[6 + j % 58] += result[j];
     free(weights), free(roles);
     return status;
 }
@@ -111,6 +115,19 @@ static void memory(int sparse, int k) {
         }
     data_free(&t.c);
     data_free(&t.held_out);
+}
+
+/* Grids that descend: over all rows, from samples of them, from moments; with and without L1 and rows that stop them early. */
+static void memory_of_grids(int sparse) {
+    for (int way = 0; way < 6; way++) {
+        recipe r = {.n = way / 2 == 1 ? 30000 : 90, .d = 5, .k = 1, .loss = way / 2 == 2 ? gd_loss_squared_error : gd_loss_log_loss, .sparse = sparse,
+            .l1 = way % 2 ? 0.01 : 0.0};
+        trial t = {.name = way / 2 == 0 ? "grid, all rows" : way / 2 == 1 ? "grid, samples" : "grid, moments", .c = data_make(&r), .run = run_grid};
+        t.settings = plain_settings(GD_SOLVER_AUTO);
+        t.settings.max_iter = 20, t.settings.tol = 1e-8, t.validated = way == 0;
+        fail_each(&t);
+        data_free(&t.c);
+    }
 }
 
 /* The auto solver's other ways: sampled rows, smoothed kinks, the diagonal metric. */
@@ -192,6 +209,8 @@ void test_faults(void) {
     memory(2, 3);
     memory_of_auto(0);
     memory_of_auto(1);
+    memory_of_grids(0);
+    memory_of_grids(1);
     threads();
     too_large();
 }
