@@ -22,6 +22,7 @@ typedef struct gd_point {
     int64_t first, count;  /* of gd_journey.order */
     double *weights;       /* (size) where its models set out, in the caller's coordinates */
     double *matrices;      /* see gd_metric_view */
+    double first_error;    /* |E| at all-zero weights, 0: not looked at */
 } gd_point;
 
 typedef struct gd_journey {
@@ -29,6 +30,7 @@ typedef struct gd_journey {
     const gd_settings *settings;
     const gd_hooks *hooks;
     int64_t *order;        /* (n_models) the models, those of a point side by side */
+    double *first_error;   /* (n_models) of their points */
     int64_t size;          /* k d + k */
     int stop_early;
     gd_metric builder;     /* makes the matrices of the stage */
@@ -63,7 +65,8 @@ static gd_status find_points(gd_journey *journey) {
     const gd_model **sorted = gd_alloc(n, sizeof *sorted);
     journey->order = gd_alloc(n, sizeof *journey->order);
     journey->points = gd_alloc(n, sizeof *journey->points);
-    if (!sorted || !journey->order || !journey->points) {
+    journey->first_error = gd_alloc(n, sizeof *journey->first_error);
+    if (!sorted || !journey->order || !journey->points || !journey->first_error) {
         gd_release((void *)sorted);
         return GD_NO_MEMORY;
     }
@@ -172,7 +175,7 @@ static void disband(gd_flock *flock, double *arena) {
 
 /* Member i sets out from these weights. exact: its matrix is made from the very rows that it descends over. */
 static void set_out(const gd_journey *journey, const gd_flock *flock, int64_t i, const gd_model *model, const double *weights, double *matrices,
-                    int exact) {
+                    double first_error, int exact) {
     gd_member *member = &flock->members[i];
     gd_walk *walk = &member->walk;
     member->metric = gd_metric_view(&journey->builder, model, matrices);
@@ -181,7 +184,7 @@ static void set_out(const gd_journey *journey, const gd_flock *flock, int64_t i,
     gd_metric_from_weights(&member->metric, weights, walk->v);
     gd_walk_begin(walk, &member->metric.engine.problem, flock->many->engine.pass.narrow, exact);
     walk->constant |= !flock->rebuild;
-    walk->decrement = 0.0;
+    walk->decrement = 0.0, walk->first_error = first_error;
     member->best_validation = member->validation = INFINITY;
 }
 
@@ -204,7 +207,7 @@ static gd_status start_biases(gd_journey *journey, gd_many *many, gd_flock *floc
     for (int64_t i = 0; !status && i < flock->n; i++) {
         gd_problem one = problem_of(journey->grid, journey->points[i].model);
         int64_t n_coef = problem->n_outputs * problem->X.n_cols;
-        if (isfinite(flock->error[i])) flock->members[i].walk.first_error = fabs(flock->error[i]);
+        if (isfinite(flock->error[i])) journey->points[i].first_error = fabs(flock->error[i]);
         for (int64_t c = 0; c < problem->n_outputs && problem->fit_intercept; c++)
             journey->points[i].weights[n_coef + c] = gd_walk_best_bias(&one, flock->gradients[i][n_coef + c]);
     }
@@ -239,7 +242,7 @@ static gd_status descend_sample(gd_journey *journey, int first) {
         gd_point *point = &journey->points[i];
         flock.members[i].number = journey->order[point->first];
         status = build(journey, point->model, 0, point->weights, point->matrices);
-        if (!status) set_out(journey, &flock, i, point->model, point->weights, point->matrices, 1);
+        if (!status) set_out(journey, &flock, i, point->model, point->weights, point->matrices, point->first_error, 1);
     }
     if (!status) status = gd_flock_descend(&flock, numbers);
     for (int64_t i = 0; !status && i < n; i++)
@@ -285,7 +288,8 @@ static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, c
     flock.rebuild = exact ? rebuild_model : NULL, flock.context = journey;
     for (int64_t i = 0; !status && i < n; i++) {
         flock.members[i].number = numbers[i];
-        set_out(journey, &flock, i, &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, each[i], exact);
+        set_out(journey, &flock, i, &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, each[i],
+                journey->first_error[numbers[i]], exact);
     }
     if (!status) status = gd_flock_descend(&flock, numbers);
     *left = 0;
@@ -364,6 +368,7 @@ static gd_status descend_points(gd_journey *journey, gd_many *many, double *weig
         for (int64_t l = 0; l < points[p].count; l++, i++) {
             numbers[i] = journey->order[points[p].first + l];
             memcpy(weights + numbers[i] * size, points[p].weights, sizeof *weights * (size_t)size);
+            journey->first_error[numbers[i]] = points[p].first_error;
             each[i] = points[p].matrices;
         }
     int together = journey->builder.rows != NULL; /* a sample knows no splits */
@@ -411,6 +416,7 @@ static gd_status descend_grid(const gd_grid *grid, const gd_settings *settings, 
     *n_passes = many.engine.rows_read / (double)grid->problem.n;
     gd_release(points);
     gd_release(journey.order);
+    gd_release(journey.first_error);
     gd_many_free(&many);
     return status;
 }

@@ -305,7 +305,8 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
         status = metric->diagonal ? sum_diagonal(metric, metric->h + f * n, H) : sum_gram(metric, metric->h + f * n, H);
         if (status) break;
         complete(metric, metric->h + f * n, H, weight_sum > 0.0 ? weight_sum : 1.0);
-        if (!metric->diagonal && !metric->proximal) engine->kernels->cholesky(metric->p, metric->p_pad, H, metric->least);
+        if (!metric->diagonal && !metric->proximal) gd_cholesky(engine, 0, metric->p, metric->p_pad, H, metric->least);
+        if (engine->interrupted) status = GD_INTERRUPTED;
     }
     metric->built = !status;
     return status;
@@ -350,6 +351,10 @@ void gd_metric_lend(gd_metric *view, double *scratch, gd_engine *watch, int work
 
 /* ---- using it ------------------------------------------------------------------------------------------------------ */
 
+void gd_cholesky(gd_engine *engine, int worker, int64_t p, int64_t p_pad, double *H, const double *least) {
+    for (int64_t k = 0; k < p && !gd_engine_ends(engine, worker); k += GD_PANEL_ROWS) engine->kernels->cholesky(p, p_pad, H, least, k);
+}
+
 /* By rows of U: forward with axpys, back with dots. */
 void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x) {
     if (x != in) memcpy(x, in, sizeof *x * (size_t)p);
@@ -381,7 +386,7 @@ void gd_metric_factor_part(gd_metric *metric, const double *H, const int64_t *j,
         for (int64_t l = i; l < n; l++) metric->factor[i * stride + l] = H[j[i] * stride + j[l]];
         least[i] = 1e-12 * H[j[i] * stride + j[i]];
     }
-    metric->engine.kernels->cholesky(n, stride, metric->factor, least);
+    gd_cholesky(metric->watch, metric->worker, n, stride, metric->factor, least);
 }
 
 void gd_metric_solve_part(const gd_metric *metric, int64_t n, double *x) { gd_cholesky_solve(n, metric->p_pad, metric->factor, x, x); }

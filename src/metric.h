@@ -43,7 +43,10 @@ void gd_metric_free(gd_metric *metric);
 /* Row numbers (m), one in each of m equal stretches of a problem's rows; NULL if out of memory. */
 int64_t *gd_sample_rows(const gd_problem *problem, int64_t m);
 
-/* U'U x = in, U (p, p_pad) as gd_kernels.cholesky leaves it. x may be in. */
+/* gd_kernels.cholesky, all panels; left half way, which the engine then tells, if the call is to end. worker: the thread it runs on. */
+void gd_cholesky(gd_engine *engine, int worker, int64_t p, int64_t p_pad, double *H, const double *least);
+
+/* U'U x = in, U (p, p_pad) as that leaves it. x may be in. */
 void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x);
 
 /* Build at these weights (gd_run layout), unless the curvature has moved by less than `unless_moved` of itself since. */

@@ -124,7 +124,8 @@ void gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, cons
         first = fmax(first, gain), spent += (double)p * (double)p;
         if (gain == 0.0 || (solved && (!changed || gain <= 1e-28 * first))) return;
         double free = (double)q.n_free, solve = free * free * free / 3.0;
-        for (double swept = 0.0; swept < solve && gain > 1e-16 * first; swept += free * (double)p) gain = sweep(&q, 0);
+        for (double swept = 0.0; swept < solve && gain > 1e-16 * first && !gd_engine_ends(metric->watch, metric->worker); swept += free * (double)p)
+            gain = sweep(&q, 0);
         spent += solve;
         do {
             find_free(&q);

@@ -22,9 +22,7 @@ void gd_quadratic_room_cut(gd_quadratic_room *room, int64_t d, int64_t d_pad, do
     room->free = (int64_t *)(void *)(memory + 5 * d_pad);
 }
 
-static int interrupted(const gd_quadratic_room *room) {
-    return room->worker == 0 ? gd_engine_poll(room->engine) : room->engine->interrupted;
-}
+static int interrupted(const gd_quadratic_room *room) { return gd_engine_ends(room->engine, room->worker); }
 
 static double penalty(const gd_quadratic *q, int64_t j) { return q->l2 * q->scale[j] * q->scale[j]; }
 static double threshold(const gd_quadratic *q, int64_t j) { return q->l1 * q->scale[j]; }
@@ -79,7 +77,7 @@ static void factorise(const gd_quadratic *q, gd_quadratic_room *room, int64_t co
         to[a] = fmax((to[a] + penalty(q, j)) * (1.0 + q->damping), 1e-14 * top);
         room->least[a] = 1e-12 * to[a];
     }
-    room->kernels->cholesky(count, q->d_pad, room->factor, room->least);
+    gd_cholesky(room->engine, room->worker, count, q->d_pad, room->factor, room->least);
 }
 
 void gd_quadratic_factorise(const gd_quadratic *q, gd_quadratic_room *room) {
@@ -97,7 +95,7 @@ gd_minimum gd_quadratic_solve(const gd_quadratic *q, gd_quadratic_room *room, do
         gd_cholesky_solve(q->d, q->d_pad, room->factor, room->g, room->step);
         double before = gap;
         gap = fmax(0.5 * gd_dot(q->d, room->g, room->step), 0.0);
-        if (gap <= floor || gap > 0.25 * before || n_iter >= max_iter) break;
+        if (gap <= floor || gap > 0.25 * before || n_iter >= max_iter || interrupted(room)) break;
         for (int64_t j = 0; j < q->d; j++) v[j] -= room->step[j];
     }
     return conclude(q, v, room->g, gap, tol, n_iter, max_iter);
