@@ -85,7 +85,7 @@ static gd_status plain_steps(gd_run *run, const gd_rates *rates, gd_order *order
     int64_t wanted = batch < GD_BLOCK_ROWS ? GD_BLOCK_ROWS / batch * batch : batch;
     const int64_t *rows = order_next(order, &run->engine.problem, wanted, &first, &count);
     int64_t updates = (count + batch - 1) / batch;
-    for (int64_t i = 0; i < updates; i++) sums->eta += eta[i] = gd_rate_now(run->settings, rates, state->t + 1 + i);
+    for (int64_t i = 0; i < updates; i++) eta[i] = gd_rate_now(run->settings, rates, state->t + 1 + i);
     gd_steps steps = {.eta = eta, .weights = state->weights, .lazy = lazy};
     gd_status status = gd_engine_steps(&run->engine, rows, order_known(order), first, count, &steps);
     state->t += updates;
@@ -216,7 +216,8 @@ static gd_status epoch_of_rows(gd_loader *loader, gd_epoch_sums *sums) {
         gd_chunk *chunk = loader->next;
         loader->next = loader->now, loader->now = chunk;
         int64_t done = sums->updates;
-        engine->missing_threads += gd_parallel(2, update_or_stage, loader, chunk->work < WORTH_A_THREAD ? 1 : engine->n_threads);
+        int n_threads = chunk->work < WORTH_A_THREAD ? 1 : engine->n_threads;
+        engine->missing_threads += gd_parallel(2, update_or_stage, loader, n_threads);
         engine->rows_read += (double)(sums->updates - done);
         status = loader->status;
         if (!status && chunk->long_row >= 0) status = long_step(loader, chunk);
