@@ -5,6 +5,7 @@
 
 #include "rng.h"
 #include "rules.h"
+#include "threads.h"
 #include "updates.h"
 
 enum { ORDER = 4096, AHEAD = 2 * GD_BLOCK_ROWS + 32 };
@@ -51,6 +52,12 @@ static const int64_t *order_next(gd_order *order, const gd_problem *problem, int
 /* Entries from the batch just handed out to the end of the piece: rows to come may be fetched ahead. */
 static int64_t order_known(const gd_order *order) { return order->have - (order->next - order->last); }
 
+/* The last `count` rows of the batch just handed out come again. */
+static void order_return(gd_order *order, int64_t count) {
+    order->at -= count;
+    if (order->shuffled) order->next -= count;
+}
+
 typedef struct gd_epoch_sums { double error, weight, eta; int64_t updates; } gd_epoch_sums;
 
 /* The plain rule has kernels of its own: for one row per update, and for batches of sparse rows. */
@@ -63,6 +70,13 @@ static int is_plain(const gd_run *run) {
     return settings->batch_size == 1 && !settings->average && problem->n_outputs == 1 && problem->l1 == 0.0;
 }
 
+static void add_steps(gd_epoch_sums *sums, const gd_steps *steps, int64_t updates) {
+    for (int64_t i = 0; i < updates; i++) sums->eta += steps->eta[i];
+    sums->updates += updates;
+    sums->error += steps->error;
+    sums->weight += steps->weight;
+}
+
 /* As many whole batches as fit into a block. lazy: of sparse rows. */
 static gd_status plain_steps(gd_run *run, const gd_rates *rates, gd_order *order, gd_lazy *lazy, gd_epoch_sums *sums) {
     gd_state *state = run->state;
@@ -71,15 +85,148 @@ static gd_status plain_steps(gd_run *run, const gd_rates *rates, gd_order *order
     int64_t wanted = batch < GD_BLOCK_ROWS ? GD_BLOCK_ROWS / batch * batch : batch;
     const int64_t *rows = order_next(order, &run->engine.problem, wanted, &first, &count);
     int64_t updates = (count + batch - 1) / batch;
-    for (int64_t i = 0; i < updates; i++) sums->eta += eta[i] = gd_rate_now(run->settings, rates, state->t + 1 + i);
+    for (int64_t i = 0; i < updates; i++) eta[i] = gd_rate_now(run->settings, rates, state->t + 1 + i);
     gd_steps steps = {.eta = eta, .weights = state->weights, .lazy = lazy};
     gd_status status = gd_engine_steps(&run->engine, rows, order_known(order), first, count, &steps);
     state->t += updates;
-    sums->updates += updates;
-    sums->error += steps.error;
-    sums->weight += steps.weight;
+    add_steps(sums, &steps, updates);
     return status;
 }
+
+/* ---- sparse rows, one per update ----------------------------------------------------------------------------------- */
+
+/* A chunk of rows is staged, that is copied and checked, by one thread while another makes the updates by the chunk before it. What is
+ * staged at once are pieces, whose rows do not depend on how they are put into chunks. */
+enum { PIECES = 32, CHUNK_ENTRIES = 1 << 17, WORTH_A_THREAD = 1 << 16 };
+
+typedef struct gd_staged {
+    int64_t rows, bad, starts[GD_BLOCK_ROWS + 1 + GD_LANES_D];
+    double y[GD_BLOCK_ROWS], s[GD_BLOCK_ROWS], z[GD_BLOCK_ROWS], eta[GD_BLOCK_ROWS];
+    double *values;   /* within those of the chunk */
+    int32_t *columns;
+} gd_staged;
+
+typedef struct gd_chunk {
+    int64_t n, work;  /* pieces; entries and rows, weighed */
+    int64_t long_row; /* comes after the pieces: has more entries than one can hold; -1: none */
+    double long_eta;
+    gd_staged *pieces;
+    double *values;
+    int32_t *columns;
+} gd_chunk;
+
+typedef struct gd_loader {
+    gd_run *run;
+    const gd_rates *rates;
+    gd_order *order;
+    gd_lazy *lazy;
+    gd_epoch_sums *sums;
+    gd_status status;        /* of the updates */
+    int64_t pieces, entries; /* room of a chunk */
+    gd_chunk *now, *next, chunks[2];
+    void *arena;             /* NULL: updates are not by single sparse rows */
+} gd_loader;
+
+static gd_status loader_init(gd_loader *loader, int n_threads) {
+    loader->pieces = n_threads > 1 ? PIECES : 1;
+    loader->entries = n_threads > 1 ? CHUNK_ENTRIES : GD_CSR_ENTRIES;
+    int64_t room = loader->entries + GD_LANES_F, pieces = loader->pieces * (int64_t)sizeof(gd_staged);
+    char *at = loader->arena = gd_alloc(2, pieces + room * (int64_t)(sizeof(double) + sizeof(int32_t)));
+    if (!at) return GD_NO_MEMORY;
+    for (int i = 0; i < 2; i++) {
+        gd_chunk *chunk = &loader->chunks[i];
+        chunk->pieces = (gd_staged *)(void *)at, at += pieces;
+        chunk->values = (double *)(void *)at, at += room * (int64_t)sizeof(double);
+        chunk->columns = (int32_t *)(void *)at, at += room * (int64_t)sizeof(int32_t);
+    }
+    return GD_OK;
+}
+
+/* What kernels are to write into the piece, or find there. */
+static gd_scratch scratch_with(gd_staged *piece, const gd_scratch *own) {
+    gd_scratch scratch = *own;
+    scratch.y = piece->y, scratch.s = piece->s, scratch.z = piece->z;
+    scratch.starts = piece->starts, scratch.values = piece->values, scratch.columns = piece->columns;
+    scratch.bad = &piece->bad;
+    return scratch;
+}
+
+static void stage_chunk(const gd_loader *loader, gd_chunk *chunk, int worker) {
+    const gd_engine *engine = &loader->run->engine;
+    gd_order *order = loader->order;
+    gd_problem problem = engine->problem;
+    gd_pass pass = engine->pass;
+    pass.problem = &problem;
+    chunk->n = chunk->work = 0, chunk->long_row = -1;
+    for (int64_t used = 0; chunk->n < loader->pieces && used + GD_CSR_ENTRIES <= loader->entries && order->at < order->n;) {
+        gd_staged *piece = &chunk->pieces[chunk->n];
+        int64_t first, count, t = loader->run->state->t + order->at + 1;
+        const int64_t *rows = order_next(order, &engine->problem, GD_BLOCK_ROWS, &first, &count);
+        if (rows) problem.rows = rows, pass.rows_known = order_known(order);
+        piece->values = chunk->values + used, piece->columns = chunk->columns + used, piece->bad = 0;
+        gd_scratch scratch = scratch_with(piece, &engine->scratch[worker]);
+        piece->rows = engine->kernels->csr_stage(&pass, &scratch, first, count);
+        order_return(order, count - gd_max(piece->rows, 1));
+        if (!piece->rows) {
+            chunk->long_row = problem.rows ? problem.rows[first] : first;
+            chunk->long_eta = gd_rate_now(loader->run->settings, loader->rates, t);
+            return;
+        }
+        for (int64_t i = 0; i < piece->rows; i++) piece->eta[i] = gd_rate_now(loader->run->settings, loader->rates, t + i);
+        chunk->work += piece->starts[piece->rows] + 16 * piece->rows;
+        used += (piece->starts[piece->rows] + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F;
+        chunk->n++;
+    }
+}
+
+static gd_status update_by_chunk(const gd_loader *loader, const gd_chunk *chunk, int worker) {
+    const gd_engine *engine = &loader->run->engine;
+    for (gd_staged *piece = chunk->pieces; piece < chunk->pieces + chunk->n; piece++) {
+        gd_scratch scratch = scratch_with(piece, &engine->scratch[worker]);
+        gd_steps steps = {.eta = piece->eta, .lazy = loader->lazy};
+        engine->kernels->csr_single(&engine->pass, &scratch, piece->rows, &steps);
+        add_steps(loader->sums, &steps, piece->rows);
+        if (piece->bad) return GD_BAD_ROWS;
+        if (!isfinite(loader->sums->error)) return GD_DIVERGED;
+    }
+    return GD_OK;
+}
+
+static void update_or_stage(void *context, int64_t task, int worker) {
+    gd_loader *loader = context;
+    if (task == 0) loader->status = update_by_chunk(loader, loader->now, worker);
+    else stage_chunk(loader, loader->next, worker);
+}
+
+/* An update by a row that is too long to be staged. */
+static gd_status long_step(gd_loader *loader, const gd_chunk *chunk) {
+    gd_steps steps = {.eta = &chunk->long_eta, .lazy = loader->lazy};
+    gd_status status = gd_engine_steps(&loader->run->engine, &chunk->long_row, 1, 0, 1, &steps);
+    add_steps(loader->sums, &steps, 1);
+    return status || isfinite(loader->sums->error) ? status : GD_DIVERGED;
+}
+
+static gd_status epoch_of_rows(gd_loader *loader, gd_epoch_sums *sums) {
+    gd_engine *engine = &loader->run->engine;
+    gd_status status = GD_OK;
+    loader->sums = sums;
+    loader->now = &loader->chunks[0], loader->next = &loader->chunks[1];
+    stage_chunk(loader, loader->next, 0);
+    while (!status && (loader->next->n || loader->next->long_row >= 0)) {
+        gd_chunk *chunk = loader->next;
+        loader->next = loader->now, loader->now = chunk;
+        int64_t done = sums->updates;
+        int n_threads = chunk->work < WORTH_A_THREAD ? 1 : engine->n_threads;
+        engine->missing_threads += gd_parallel(2, update_or_stage, loader, n_threads);
+        engine->rows_read += (double)(sums->updates - done);
+        status = loader->status;
+        if (!status && chunk->long_row >= 0) status = long_step(loader, chunk);
+        if (!status && gd_engine_poll(engine)) status = GD_INTERRUPTED;
+    }
+    return status;
+}
+
+/* ---- an epoch ------------------------------------------------------------------------------------------------------ */
 
 static gd_status one_batch(gd_run *run, const gd_rates *rates, gd_order *order, gd_epoch_sums *sums) {
     const gd_settings *settings = run->settings;
@@ -98,8 +245,11 @@ static gd_status one_batch(gd_run *run, const gd_rates *rates, gd_order *order, 
     return settings->keep_path == 2 ? gd_run_keep(run, gd_run_weights(run)) : GD_OK;
 }
 
-/* lazy->v NULL: rows are not sparse, or the rule is not plain. */
-static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *order, gd_lazy *lazy, gd_epoch_sums *sums) {
+/* loader->lazy->v NULL: rows are not sparse, or the rule is not plain. */
+static gd_status epoch_of_batches(gd_loader *loader, gd_epoch_sums *sums) {
+    gd_run *run = loader->run;
+    gd_order *order = loader->order;
+    gd_lazy *lazy = loader->lazy;
     int plain = is_plain(run);
     gd_status status = GD_OK;
     memset(sums, 0, sizeof *sums);
@@ -108,8 +258,9 @@ static gd_status epoch_of_batches(gd_run *run, const gd_rates *rates, gd_order *
         if (gd_engine_poll(&run->engine)) return GD_INTERRUPTED;
         gd_lazy_take(lazy, run->state);
     }
+    if (loader->arena) status = epoch_of_rows(loader, sums);
     while (!status && order->at < order->n) {
-        status = plain ? plain_steps(run, rates, order, lazy, sums) : one_batch(run, rates, order, sums);
+        status = plain ? plain_steps(run, loader->rates, order, lazy, sums) : one_batch(run, loader->rates, order, sums);
         if (!status && !isfinite(sums->error)) status = GD_DIVERGED;
     }
     if (lazy->v) gd_lazy_put(lazy, run->state);
@@ -172,8 +323,8 @@ static gd_status check_last(gd_run *run, const gd_trial *good) {
     return status;
 }
 
-static gd_status descend_epochs(gd_run *run, gd_rates *rates, gd_order *order, gd_lazy *lazy, gd_trial *good, gd_trial *older,
-                                double *room) {
+static gd_status descend_epochs(gd_loader *loader, gd_rates *rates, gd_trial *good, gd_trial *older, double *room) {
+    gd_run *run = loader->run;
     const gd_settings *settings = run->settings;
     double before = NAN, scale = 0.0;
     int stop = 0;
@@ -185,7 +336,7 @@ static gd_status descend_epochs(gd_run *run, gd_rates *rates, gd_order *order, g
             *older = *good, *good = next;
             gd_trial_save(run, NAN, good);
         }
-        gd_status status = epoch_of_batches(run, rates, order, lazy, &sums);
+        gd_status status = epoch_of_batches(loader, &sums);
         if (status && status != GD_DIVERGED) return status;
         double error = sums.weight > 0.0 ? sums.error / sums.weight : 0.0, norm;
         int bad = status != GD_OK, back = 0;
@@ -228,12 +379,16 @@ gd_status gd_descend_batches(gd_run *run, gd_rates *rates, double *room) {
     gd_order order = {.capacity = settings->shuffle ? gd_max(ORDER, 2 * batch + AHEAD) : 0};
     gd_trial good = gd_trial_in(room, run->state), older = gd_trial_in(room + trial, run->state);
     gd_lazy lazy = {0};
+    gd_loader loader = {.run = run, .rates = rates, .order = &order, .lazy = &lazy};
     order.rows = gd_alloc(order.capacity, sizeof *order.rows);
     gd_status status = order.rows ? GD_OK : GD_NO_MEMORY;
-    if (!status && run->engine.pass.sparse && is_plain(run))
+    if (!status && run->engine.pass.sparse && is_plain(run)) {
         status = gd_lazy_init(&lazy, &run->engine.problem, settings, run->engine.pass.k_pad, run->engine.bias);
+        if (!status && settings->batch_size == 1 && run->engine.pass.k == 1) status = loader_init(&loader, run->engine.n_threads);
+    }
     run->path_by_update = settings->keep_path == 2;
-    if (!status) status = descend_epochs(run, rates, &order, &lazy, &good, &older, room + 2 * trial);
+    if (!status) status = descend_epochs(&loader, rates, &good, &older, room + 2 * trial);
+    gd_release(loader.arena);
     gd_lazy_free(&lazy);
     gd_release(order.rows);
     return status;

@@ -121,6 +121,11 @@ typedef struct gd_kernels {
     /* Error and gradient of many models over rows first ... first + count - 1 (count <= GD_BLOCK_ROWS) from one read, added to sums. */
     void (*many[2])(const gd_many_pass *many, const gd_many_scratch *scratch, int64_t first, int64_t count, double *sums);
     void (*csr_many)(const gd_many_pass *many, const gd_many_scratch *scratch, int64_t first, int64_t count, double *sums);
+    /* k == 1: rows first ... first + count - 1 (<= GD_BLOCK_ROWS), as many as there is room for, to the scratch, with y, s, and offsets
+     * in z. Returns how many, 0 where there is no room for one. */
+    int64_t (*csr_stage)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count);
+    /* The updates by these rows, one each. */
+    void (*csr_single)(const gd_pass *pass, const gd_scratch *scratch, int64_t count, gd_steps *steps);
     void (*pointwise)(int loss, double param, double smoothing, int64_t n, const double *z, const double *y,
                       double *error, double *slope, double *curvature);
     /* Z, Y, slope (k, step) with rows along the fast axis, n of them used; room (step). */

@@ -8,6 +8,7 @@
 
 #include "book.h"
 #include "check.h"
+#include "faults.h"
 #include "kernels.h"
 #include "naive.h"
 
@@ -277,8 +278,8 @@ static void broken_rows(void) {
 
 /* ---- rows that are longer than the scratch ------------------------------------------------------------------------- */
 
-/* Rows `first`, first + 7, ... with each entry in 1024 parts, which add up to what it was to the last bit. */
-static own in_parts(gd_matrix *X, int64_t first) {
+/* Rows `first`, first + every, ... with each entry in 1024 parts, which add up to what it was to the last bit. */
+static own in_parts(gd_matrix *X, int64_t every, int64_t first) {
     enum { PARTS = 1024 };
     int64_t integer = X->wide ? 8 : 4, value = X->type == GD_F32 ? 4 : 8, at = 0;
     own o = {calloc((size_t)(X->n_stored * PARTS), (size_t)value), calloc((size_t)(X->n_stored * PARTS), (size_t)integer),
@@ -286,7 +287,7 @@ static own in_parts(gd_matrix *X, int64_t first) {
     if (!o.data || !o.indices || !o.indptr) abort();
     for (int64_t row = 0; row < X->n_rows; row++) {
         for (int64_t e = get(X->indptr, X->wide, row); e < get(X->indptr, X->wide, row + 1); e++)
-            for (int part = 0, parts = row % 7 == first ? PARTS : 1; part < parts; part++, at++) {
+            for (int part = 0, parts = row % every == first ? PARTS : 1; part < parts; part++, at++) {
                 set(o.indices, X->wide, at, get(X->indices, X->wide, e));
                 if (value == 4) ((float *)(void *)o.data)[at] = ((const float *)(const void *)X->data)[e] / (float)parts;
                 else ((double *)(void *)o.data)[at] = ((const double *)(const void *)X->data)[e] / parts;
@@ -302,7 +303,7 @@ static void long_rows(void) {
         recipe r = {.n = 60, .d = 33, .k = variant % 2 ? 3 : 1, .type = variant / 2 % 2 ? GD_F32 : GD_F64, .sparse = 1 + variant / 4 % 2,
                     .subset = variant % 3 == 1, .l2 = 0.1, .l1 = variant / 8 ? 0.02 : 0.0, .seed = (uint64_t)variant};
         data c = data_make(&r), whole = c;
-        own o = in_parts(&c.problem.X, variant % 7);
+        own o = in_parts(&c.problem.X, 7, variant % 7);
         int64_t longest = 0;
         for (int64_t row = 0; row < c.problem.X.n_rows; row++) {
             int64_t length = get(o.indptr, c.problem.X.wide, row + 1) - get(o.indptr, c.problem.X.wide, row);
@@ -329,6 +330,47 @@ static void long_rows(void) {
         status = evaluate(&c.problem, c.weights, 1, out);
         CHECK(r.subset || status == GD_BAD_ROWS, "status %d, %s", status, describe(&r));
         free(o.data), free(o.indices), free(o.indptr), free(expected), free(out);
+        data_free(&c);
+    }
+}
+
+/* A row per update: the same bits whether another thread stages the rows to come or the caller does, with rows among them that are too
+ * long to be staged. A broken row ends the descent; one that diverges ends alike, whatever has been staged by then. */
+static void staged_rows(void) {
+    static const int threads[] = {2, 3, 7};
+    for (int variant = 0; variant < (UNDER_TSAN ? 2 : 6); variant++) {
+        recipe r = {.n = 130000, .d = 24, .k = 1, .type = variant % 2 ? GD_F32 : GD_F64, .loss = gd_loss_log_loss, .sparse = 1 + variant % 2,
+                    .weighted = variant % 3 == 1, .subset = variant % 3 == 2, .l2 = 1e-3, .l1 = variant == 4 ? 1e-4 : 0.0, .seed = 9};
+        data c = data_make(&r);
+        own o = in_parts(&c.problem.X, variant % 2 ? 1031 : 20011, 100);
+        gd_settings s = plain_settings(GD_SOLVER_SGD);
+        s.batch_size = 1, s.max_iter = 2, s.eta0 = 0.01, s.schedule = variant % 2 ? GD_OPTIMAL : GD_CONSTANT, s.shuffle = variant != 5;
+        s.average = variant == 3 ? 10 : 0;
+        for (int diverges = 0; diverges < 2; diverges++) {
+            if (diverges) s.schedule = GD_CONSTANT, s.eta0 = 1e200;
+            outcome one = descend(&c.problem, NULL, &s, NULL, NULL, NULL);
+            CHECK(one.status == (diverges ? GD_DIVERGED : GD_OK), "status %d, %s", one.status, describe(&r));
+            for (int i = 0; i < 4; i++) {
+                gd_settings many = s;
+                long before = fault_threads_ever();
+                many.n_threads = threads[i % 3];
+                fault_threads(i < 3 ? -1 : 0); /* the last may start none */
+                outcome out = descend(&c.problem, NULL, &many, NULL, NULL, NULL);
+                fault_threads(-1);
+                CHECK(outcomes_equal(&out, &one), "%d threads, %s", many.n_threads, describe(&r));
+                CHECK(i < 3 ? fault_threads_ever() > before : out.report.missing_threads > 0, "%d threads, %s", many.n_threads, describe(&r));
+                outcome_free(&out);
+            }
+            outcome_free(&one);
+        }
+        int64_t row = c.problem.rows ? c.problem.rows[r.n - 5] : r.n - 5;
+        while (get(o.indptr, c.problem.X.wide, row) == get(o.indptr, c.problem.X.wide, row + 1)) row--;
+        set(o.indices, c.problem.X.wide, get(o.indptr, c.problem.X.wide, row), r.d);
+        s.eta0 = 0.01, s.n_threads = 2;
+        outcome broken = descend(&c.problem, NULL, &s, NULL, NULL, NULL);
+        CHECK(r.subset || broken.status == GD_BAD_ROWS, "status %d, %s", broken.status, describe(&r));
+        outcome_free(&broken);
+        free(o.data), free(o.indices), free(o.indptr);
         data_free(&c);
     }
 }
@@ -434,6 +476,7 @@ void test_sparse(void) {
     any_number_of_threads();
     broken_rows();
     long_rows();
+    staged_rows();
     changed_meanwhile();
     more_than_int32();
     huge_width();
