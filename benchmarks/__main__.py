@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [pass many sparse batches solve small predict memory] [pytest options]`.
+"""Run the benchmarks: `python -m benchmarks [pass many grids sparse batches solve small predict memory] [pytest options]`.
 
 Prints the tables and, at full size, writes them to docs/benchmarks.md and README.md.
 """
