@@ -1,6 +1,6 @@
-"""Run the benchmarks: `python -m benchmarks [pass many grids sparse batches solve small predict memory] [pytest options]`.
+"""Run the benchmarks: `python -m benchmarks [pass many grids sparse batches solve small predict memory] [options]`.
 
-Prints the tables and, at full size, writes them to docs/benchmarks.md and README.md.
+Options are those of pytest. Prints the tables and, at full size, writes them to docs/benchmarks.md and README.md.
 """
 
 from __future__ import annotations
