@@ -49,6 +49,7 @@ def test_two_classes(name, C):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_twenty_classes_of_wide_rows():
     """101 631 columns: where it stops, a descent to a thousandth of the tolerance gains no more than was said."""
     X, y = load("news20")
