@@ -63,6 +63,10 @@ def score_fits(
     results: list[list[Any]] = [[None] * len(splits) for _ in points]
     seconds = [[0.0] * len(splits) for _ in points]
     for s, split in enumerate(splits):
+        if data.sample_weight is not None and not data.sample_weight[split.test].any():
+            raise ValueError(
+                f"sample_weight must be > 0 for a row of each part, got only zeros in the test set of split {s}"
+            )
         fitted = [i for i in range(len(points)) if not fits.fits[i][s].failure]
         models = [_fitted(points[i], fits.fits[i][s]) for i in fitted]
         start = time.perf_counter()

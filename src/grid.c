@@ -184,7 +184,7 @@ static void set_out(const gd_journey *journey, const gd_flock *flock, int64_t i,
     gd_metric_from_weights(&member->metric, weights, walk->v);
     gd_walk_begin(walk, &member->metric.engine.problem, flock->many->engine.pass.narrow, exact);
     walk->constant |= !flock->rebuild;
-    walk->decrement = 0.0, walk->first_error = first_error;
+    walk->decrement = 0.0, walk->first_error = 0.01 * first_error; /* scores are compared with each other: as near as rounding allows */
     member->best_validation = member->validation = INFINITY;
 }
 

@@ -260,7 +260,7 @@ gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, co
     gd_many many;
     unsigned long fp = gd_fp_enter();
     gd_status status = gd_many_init(&many, grid, n_threads, hooks);
-    double *room = status ? NULL : gd_alloc(n * (2 * each + 1), 8), *errors = room + 2 * n * each;
+    double *room = status ? NULL : gd_alloc(n * (2 * each + 1), 8), *errors = room ? room + 2 * n * each : NULL;
     int64_t *numbers = room ? gd_alloc(n, sizeof *numbers) : NULL;
     const double **weights = numbers ? gd_alloc(n, sizeof *weights) : NULL;
     double **gradient = weights ? gd_alloc(n, sizeof *gradient) : NULL;

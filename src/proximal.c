@@ -109,7 +109,7 @@ void gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, cons
     int64_t p = metric->p, stride = metric->diagonal ? 0 : metric->p_pad;
     const double *H = metric->model + (metric->n_factors == 1 ? 0 : output) * p * (stride ? stride : 1);
     double *room = metric->room, spent = 0.0, most = (double)MOST_SWEEPS * (double)p * (double)p, first = 0.0;
-    gd_quadratic q = {metric, H, v, gradient, x, product, room, room + p, (int64_t *)(room + 2 * p), 0, output, p, stride};
+    gd_quadratic q = {metric, H, v, gradient, x, product, room, room + p, (int64_t *)(void *)(room + 2 * p), 0, output, p, stride};
     int solved = 0;
     memcpy(x, v, sizeof *x * (size_t)p);
     memset(product, 0, sizeof *x * (size_t)p);

@@ -343,3 +343,11 @@ def test_verbose(capsys):
     assert re.match(
         r"GDRegressorCV: best of 3 points in 3 splits is alpha=.*, l1_ratio=0\.\n$", capsys.readouterr().out
     )
+
+
+def test_test_rows_that_weigh_nothing_are_named():
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    weight = np.r_[np.zeros(20), np.ones(40)]
+    for model, target in ((GDClassifierCV(cv=KFold(3)), y), (GDRegressorCV(cv=KFold(3)), X[:, 0])):
+        with pytest.raises(ValueError, match=r"sample_weight must be > 0 .* only zeros in the test set of split 0"):
+            model.fit(X, target, sample_weight=weight)
