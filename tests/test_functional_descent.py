@@ -192,7 +192,7 @@ def test_curves_of_full_descent(loss, k):
 def test_curves_of_mini_batches(solver, k):
     """The mean error of the batches as they were met, and the penalty at the end; mean step over rate."""
     X, y, _, _ = problem("huber", k, n=61, d=5)
-    y = y + 0.01  # else a first gradient cancels to 0, or to 1e-18, which rates per weight turn into steps of 1e-9
+    y = y + 0.1  # else a first gradient cancels to 0, or to 1e-18, which rates per weight turn into steps of 1e-9
     options = {"solver": solver, "learning_rate": "invscaling", "eta0": 0.1, "max_iter": 4, "tol": None}
     ours, twin = follow(X, y, loss="huber", alpha=0.3, l1_ratio=0.4, batch_size=16, **options)
     errors, norms = [], []
