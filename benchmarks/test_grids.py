@@ -42,9 +42,8 @@ def test_logistic(classes, compare, section):
     one = gdfast.GDClassifier(alpha=1e-4, n_threads=THREADS)
     times = compare(partial(ours.fit, X, y), {"one fit": partial(one.fit, X, y)}, rounds=9)
     left = _left(X, y, folds, ALPHAS, loss="log_loss", codes=True)
-    tol, their_left = _loosest(
-        lambda tol: LogisticRegression(tol=tol, max_iter=1000, C=1 / (ALPHAS[10] * len(X))), X, y, "log_loss", ALPHAS[10]
-    )
+    C = 1 / (ALPHAS[10] * len(X))
+    tol, their_left = _loosest(partial(LogisticRegression, C=C, max_iter=1000), X, y, "log_loss", ALPHAS[10])
     mine = f"{times.seconds():.3f} s, {left:.0e} left"
     what = "logistic, 20 alphas x 5 folds"
     cost = times.ratio(OURS, "one fit")
@@ -72,9 +71,8 @@ def test_elastic_net(numbers, compare, section):
     """50 penalties: moments of the folds from one read."""
     X, y, folds = numbers
     alphas = gdfast.GDRegressorCV(alphas=50, l1_ratio=0.5, cv=folds, n_threads=THREADS).fit(X, y).alphas_
-    tol, their_left = _loosest(
-        lambda tol: ElasticNet(alpha=alphas[25], l1_ratio=0.5, tol=tol), X, y, "squared_error", alphas[25], 0.5
-    )
+    middle = partial(ElasticNet, alpha=alphas[25], l1_ratio=0.5)
+    tol, their_left = _loosest(middle, X, y, "squared_error", alphas[25], 0.5)
     theirs = ElasticNetCV(alphas=alphas, l1_ratio=0.5, cv=folds, n_jobs=THREADS, tol=tol)
     ours = gdfast.GDRegressorCV(alphas=alphas, l1_ratio=0.5, cv=folds, scoring="loss", n_threads=THREADS)
     times = compare(partial(ours.fit, X, y), {"ElasticNetCV": partial(theirs.fit, X, y)}, rounds=7)
@@ -111,9 +109,8 @@ def test_mnist(compare, section):
     ours = gdfast.GDClassifierCV(alphas=raw, cv=folds, scoring="loss", n_threads=THREADS)
     times = compare(partial(ours.fit, X, y), {}, rounds=1)
     left = _left(X, y, folds, raw, best=1e-9, loss="log_loss", codes=True, n_outputs=10, softmax=True)
-    tol, their_left = _loosest(
-        lambda tol: LogisticRegression(tol=tol, max_iter=5000, C=1 / (alphas[4] * len(X))), unit, y, "log_loss", alphas[4]
-    )
+    middle = partial(LogisticRegression, C=1 / (alphas[4] * len(X)), max_iter=5000)
+    tol, their_left = _loosest(middle, unit, y, "log_loss", alphas[4])
     part = GridSearchCV(
         LogisticRegression(tol=tol, max_iter=5000),
         {"C": _strengths(alphas[[2, 7]], X, folds)},
@@ -195,7 +192,7 @@ def _loosest(make, X, y, loss, alpha, l1_ratio=0.0):
     for tol in TOLERANCES:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = make(tol).fit(X, y)
+            model = make(tol=tol).fit(X, y)
         error = reference.error_and_gradient(
             X, y, model.coef_, model.intercept_, loss=loss, alpha=alpha, l1_ratio=l1_ratio
         )[0]
