@@ -27,22 +27,27 @@ static void order_start(gd_order *order, const gd_settings *settings, int64_t n,
     if (order->shuffled) gd_shuffle_start(&order->shuffle, n, settings->seed, epoch);
 }
 
+/* The next piece, behind what is left of this one. watch: asked now and then whether to stop, which leaves rows out; NULL: never. */
+static void order_fill(gd_order *order, const gd_problem *problem, gd_engine *watch) {
+    int64_t left = order->have - order->next, fresh = 1;
+    memmove(order->rows, order->rows + order->next, sizeof *order->rows * (size_t)left);
+    order->have = left, order->next = 0;
+    for (; fresh > 0 && order->have < order->capacity && !(watch && gd_engine_poll(watch)); order->have += fresh) {
+        int64_t *rows = order->rows + order->have;
+        fresh = gd_shuffle_next(&order->shuffle, gd_min(ORDER, order->capacity - order->have), rows);
+        if (problem->rows)
+            for (int64_t i = 0; i < fresh; i++) rows[i] = problem->rows[rows[i]];
+    }
+}
+
 /* The next batch of up to `count` rows: NULL means the rows `*first`, `*first` + 1, ... themselves. */
-static const int64_t *order_next(gd_order *order, const gd_problem *problem, int64_t count, int64_t *first, int64_t *got) {
+static const int64_t *order_next(gd_order *order, const gd_problem *problem, gd_engine *watch, int64_t count, int64_t *first, int64_t *got) {
     *got = gd_min(count, order->n - order->at);
     *first = order->at;
     order->last = *got;
     order->at += *got;
     if (!order->shuffled) return NULL;
-    if (order->have - order->next < *got + AHEAD) {
-        int64_t left = order->have - order->next;
-        memmove(order->rows, order->rows + order->next, sizeof *order->rows * (size_t)left);
-        int64_t fresh = gd_shuffle_next(&order->shuffle, order->capacity - left, order->rows + left);
-        if (problem->rows)
-            for (int64_t i = left; i < left + fresh; i++) order->rows[i] = problem->rows[order->rows[i]];
-        order->have = left + fresh;
-        order->next = 0;
-    }
+    if (order->have - order->next < *got + AHEAD) order_fill(order, problem, watch);
     const int64_t *rows = order->rows + order->next;
     order->next += *got;
     *first = 0;
@@ -83,7 +88,7 @@ static gd_status plain_steps(gd_run *run, const gd_rates *rates, gd_order *order
     double eta[GD_BLOCK_ROWS];
     int64_t first, count, batch = run->settings->batch_size;
     int64_t wanted = batch < GD_BLOCK_ROWS ? GD_BLOCK_ROWS / batch * batch : batch;
-    const int64_t *rows = order_next(order, &run->engine.problem, wanted, &first, &count);
+    const int64_t *rows = order_next(order, &run->engine.problem, NULL, wanted, &first, &count);
     int64_t updates = (count + batch - 1) / batch;
     for (int64_t i = 0; i < updates; i++) eta[i] = gd_rate_now(run->settings, rates, state->t + 1 + i);
     gd_steps steps = {.eta = eta, .weights = state->weights, .lazy = lazy};
@@ -161,7 +166,7 @@ static void stage_chunk(const gd_loader *loader, gd_chunk *chunk, int worker) {
     for (int64_t used = 0; chunk->n < loader->pieces && used + GD_CSR_ENTRIES <= loader->entries && order->at < order->n;) {
         gd_staged *piece = &chunk->pieces[chunk->n];
         int64_t first, count, t = loader->run->state->t + order->at + 1;
-        const int64_t *rows = order_next(order, &engine->problem, GD_BLOCK_ROWS, &first, &count);
+        const int64_t *rows = order_next(order, &engine->problem, NULL, GD_BLOCK_ROWS, &first, &count);
         if (rows) problem.rows = rows, pass.rows_known = order_known(order);
         piece->values = chunk->values + used, piece->columns = chunk->columns + used, piece->bad = 0;
         gd_scratch scratch = scratch_with(piece, &engine->scratch[worker]);
@@ -233,11 +238,13 @@ static gd_status one_batch(gd_run *run, const gd_rates *rates, gd_order *order, 
     gd_state *state = run->state;
     int64_t first, count;
     double error, weight;
-    const int64_t *rows = order_next(order, &run->engine.problem, settings->batch_size ? settings->batch_size : order->n, &first, &count);
-    gd_status status = gd_engine_batch(&run->engine, rows, order_known(order), first, count, state->weights, &error, run->gradient, &weight);
+    gd_engine *engine = &run->engine;
+    const int64_t *rows = order_next(order, &engine->problem, engine, settings->batch_size ? settings->batch_size : order->n, &first, &count);
+    if (engine->interrupted) return GD_INTERRUPTED;
+    gd_status status = gd_engine_batch(engine, rows, order_known(order), first, count, state->weights, &error, run->gradient, &weight);
     if (status) return status;
     double eta = gd_rate_now(settings, rates, state->t + 1);
-    gd_update(&run->engine.problem, settings, state, run->gradient, eta);
+    gd_update(&engine->problem, settings, state, run->gradient, eta);
     sums->error += weight * error;
     sums->weight += weight;
     sums->eta += eta;
