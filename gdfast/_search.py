@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,10 +23,9 @@ from gdfast._held_out import Scorer, minus_loss, score_fits, weighted
 from gdfast._messages import short
 from gdfast._sklearn import _fit_context
 from gdfast._splits import read_splits
-from gdfast._types import Doubles, Matrix
+from gdfast._types import ChoiceRule, Doubles, Matrix
 from gdfast.exceptions import DivergenceError
 
-Rule = Literal["best", "one_standard_error"]
 _Self = TypeVar("_Self", bound="Search")
 _OF_THE_MODEL = ("coef_", "intercept_", "classes_", "n_iter_", "loss_", "n_features_in_", "feature_names_in_")
 
@@ -39,7 +38,7 @@ class Search:
         "l1_ratio": [Number(Real, 0, 1, closed="both"), "array-like"],
         "cv": ["cv_object"],
         "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
-        "rule": [StrOptions(set(get_args(Rule)))],
+        "rule": [StrOptions(set(get_args(ChoiceRule)))],
         "refit": BOOLEAN,
         "fit_intercept": BOOLEAN,
         "max_iter": [COUNT],
@@ -57,7 +56,7 @@ class Search:
         l1_ratio: float | Sequence[float]
         cv: Any
         scoring: Any
-        rule: Rule
+        rule: ChoiceRule
         refit: bool
         verbose: int
         alpha_: float
