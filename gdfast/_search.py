@@ -111,7 +111,7 @@ class Search:
         ValueError
             If a parameter, the data or the splits are not as described; the message names it.
         gdfast.exceptions.DivergenceError
-            If the chosen model has no finite error on all rows.
+            If the chosen model has no finite error on all rows, or no point of the grid has one in all splits.
         RuntimeError
             If the estimator is being fitted already.
 
@@ -160,8 +160,11 @@ class Search:
         points = [learn(self._point(*pair), model) for pair in pairs]
         fits = fit_points(points, data, [*splits, None] if self.refit else splits)
         names = [f"alpha={alpha:.6g}, l1_ratio={ratio:g}" for alpha, ratio in pairs]
-        warn_of_failures(fits, names, len(splits), np.nan)
+        none_left = all(any(fit.failure for fit in of_point[: len(splits)]) for of_point in fits.fits)
+        warn_of_failures(fits, names, len(splits), "raise" if none_left else np.nan)
         scores, _ = score_fits(points, data, y, fits, splits, {"score": scorer}, np.nan)
+        if set(scores[0][0]) != {"score"}:
+            raise ValueError(f"scoring must return a number, got several: {short(scores[0][0])}")
         table = np.array([[score["score"] for score in row] for row in scores], dtype=np.float64)
         grid = table.reshape(len(l1_ratios), -1, len(splits))
         best = choose(grid, self.rule)
@@ -228,7 +231,7 @@ class Search:
 
 def _read_alphas(alphas: Any) -> int | Doubles:
     """A count, or the values, descending."""
-    if np.ndim(alphas) == 0:
+    if isinstance(alphas, Integral):
         return int(alphas)
     values = _numbers(alphas)
     if values is None or not (np.isfinite(values) & (values >= 0)).all():
@@ -267,7 +270,8 @@ def choose(scores: Doubles, rule: str) -> int:
     if rule == "best" or n_splits == 1:
         return best
     of_best = scores[line, best % means.shape[1]]
-    enough = of_best.mean() - of_best.std(ddof=1) / np.sqrt(n_splits)
+    with np.errstate(invalid="ignore"):  # infinite scores have no spread
+        enough = of_best.mean() - of_best.std(ddof=1) / np.sqrt(n_splits)
     return int(line * means.shape[1] + (means[line] >= enough).argmax())
 
 
