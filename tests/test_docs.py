@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import pathlib
 import pkgutil
 import re
@@ -53,6 +54,30 @@ def test_there_are_examples():
     found = public_callables()
     assert {"scores", "GDRegressor", "GDRegressor.fit", "GDClassifier.predict_proba"} <= set(found)
     assert [name for name, thing in found.items() if ">>> " not in thing.__doc__] == []
+
+
+def documented_parameters(estimator):
+    """Name -> type, default and description of each parameter, as the docstring has them."""
+    text = inspect.getdoc(estimator).split("Parameters\n----------\n")[1].split("\n\nAttributes\n")[0]
+    found = {}
+    for names, description in re.findall(r"^(\w[^\n]*?) : ([^\n]*(?:\n    [^\n]*)*)", text, re.MULTILINE):
+        found |= dict.fromkeys(names.split(", "), " ".join(description.split()))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("of_numbers", "of_classes", "different"),
+    [
+        (gdfast.GDRegressor, gdfast.GDClassifier, ["loss", "alpha", "solver", "epsilon", "early_stopping"]),
+        (gdfast.GDRegressorCV, gdfast.GDClassifierCV, ["cv", "scoring", "loss", "bounds"]),
+    ],
+)
+def test_what_estimators_share_is_described_in_the_same_words(of_numbers, of_classes, different):
+    """Docstrings stand where editors and readers of the source find them, twice; they must not drift apart."""
+    one, other = map(documented_parameters, (of_numbers, of_classes))
+    for estimator, described in ((of_numbers, one), (of_classes, other)):
+        assert set(described) == set(estimator().get_params())
+    assert [name for name in one if name in other and one[name] != other[name]] == different
 
 
 def test_readme_python(capsys):
