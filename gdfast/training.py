@@ -394,6 +394,8 @@ def _refuse_infinite(features: pa.Table, row_numbers: Numbers) -> None:
 
 def _group_numbers(name: str, column: pa.ChunkedArray, row_numbers: Numbers) -> Numbers:
     """A number per group of rows; a row must have one."""
+    if pa.types.is_nested(column.type):
+        raise TableError(f"group column {name!r} must hold plain values, got {column.type}")
     missing = pc.is_null(column, nan_is_null=pa.types.is_floating(column.type)).to_numpy()
     if missing.any():
         place = data_row(missing, row_numbers)

@@ -324,6 +324,29 @@ def test_folds_that_cannot_be(here, capfd):
     assert "fold 1 of --cv must have rows to train on and to score with a weight above 0, got only 0" in error
 
 
+def test_group_columns_of_every_type(here, capfd):
+    numbers = [i % 7 for i in range(60)]
+    texts = [str(i) for i in numbers]
+    arguments = ("train", "g.parquet", "--target", "y", "--cv", 3, "--cv-groups", "g", "--alphas", 2)
+
+    def write(groups):
+        columns = {"x": np.arange(60) % 17, "y": np.arange(60) + 0.5, "g": groups}
+        pa_parquet.write_table(pa.table(columns), "g.parquet", row_group_size=20)
+
+    chosen = set()
+    dates, codes = pa.array(numbers, pa.int32()).cast(pa.date32()), pa.array(texts).dictionary_encode()
+    for groups in (numbers, texts, np.array(numbers) + 0.5, dates, codes, pa.chunked_array([texts[:9], texts[9:]])):
+        write(groups)
+        succeed(capfd, *arguments, "--out", "m.gdf")
+        chosen.add(str(modelfile.load("m.gdf").choice))
+    assert len(chosen) == 1
+    for groups, found in ([[i] for i in numbers], "list<"), ([{"a": i} for i in numbers], "struct<"):
+        write(groups)
+        assert f"group column 'g' must hold plain values, got {found}" in fail(capfd, *arguments)
+    write(np.where(np.arange(60) == 3, np.nan, numbers))
+    assert "group column 'g' must hold values, got a missing value in data row 4" in fail(capfd, *arguments)
+
+
 def test_data_without_anything_to_choose_by(here, capfd):
     """Nothing to learn, or a target that does not vary: an answer, every alpha as good as any other."""
     rows = [(0, i % 5, 7) for i in range(40)]
