@@ -21,6 +21,8 @@ __all__ = ["RULES", "Choice", "Chosen", "Grid", "Point", "choose"]
 RULES: tuple[str, ...] = get_args(ChoiceRule)
 """How one point of a grid is taken, the default first."""
 
+_UNSCORED = "a model could not be scored: "
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
@@ -144,17 +146,24 @@ def choose(problem: Problem) -> Chosen:
         try:
             search.fit(train.X, train.y, train.sample_weight, offset=train.offset)
         except ValueError:
-            failures = [str(warning.message) for warning in caught if "Scoring failed" in str(warning.message)]
+            failures = [message for message in map(_message, caught) if message.startswith(_UNSCORED)]
             if not failures:
                 raise
-            reason = failures[0].strip().splitlines()[-1]  # above it is where in scikit-learn that was
-            raise TableError(f"--scoring {grid.scoring} must suit the {settings.task}, got {reason}") from None
+            raise TableError(
+                f"--scoring {grid.scoring} must suit the {settings.task}, got {failures[0].removeprefix(_UNSCORED)}"
+            ) from None
     seconds = time.perf_counter() - start
-    messages = list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
+    messages = list(dict.fromkeys(map(_message, caught)))
     choice = _choice(search, grid, bool(problem.classes))
     params = {**settings.params, **_penalty(choice.points[choice.chosen])}
     settings = dataclasses.replace(settings, params=params)
     return Chosen(choice, dataclasses.replace(problem, settings=settings, choice=choice), seconds, messages)
+
+
+def _message(warning: warnings.WarningMessage) -> str:
+    """A warning in one line; of a score that failed, why, without where in scikit-learn that was."""
+    text = str(warning.message).strip()
+    return _UNSCORED + text.splitlines()[-1] if text.startswith("Scoring failed") else " ".join(text.split())
 
 
 def _penalty(point: Point) -> dict[str, Any]:
