@@ -105,7 +105,7 @@ def add_params(train: argparse.ArgumentParser) -> None:
     param = functools.partial(train.add_argument, default=argparse.SUPPRESS)
     param("--penalty", type=_penalty, metavar="P", help="l2 (the default), l1, elasticnet or none")
     param("--alpha", type=_not_negative, metavar="A", help="strength of the penalty (default 0.0001)")
-    param("--l1-ratio", type=_several(_share), metavar="R", help="share of L1 in the elastic net; with --cv 0.1,0.5,1 too")
+    param("--l1-ratio", type=_several(_share), metavar="R", help="share of L1 in the elastic net; --cv takes several")
     param("--epsilon", type=_not_negative, metavar="E", help="width of the huber and insensitive losses")
     param("--quantile", type=_level, metavar="Q", help="level of the quantile loss")
     param("--solver", choices=("auto", "gd", "sgd", "adagrad", "rmsprop", "adam"))
