@@ -262,7 +262,7 @@ def _models(
         terms = error_terms(point.loss, *point._penalty(), point.epsilon, getattr(point, "quantile", 0.5))
         class_weight = getattr(point, "class_weight", None)
         for i, (rows, line) in enumerate(zip(whole, lines, strict=True)):
-            key = (class_weight, i) if isinstance(class_weight, str) else id(class_weight)
+            key = (class_weight if isinstance(class_weight, str) else id(class_weight), i)
             if key not in found:
                 by_class = weigh(point, data, rows)
                 found[key] = None if by_class is None else same.setdefault(by_class.tobytes(), by_class)
