@@ -11,7 +11,7 @@ cdef class Grid:
     cdef gd_grid c
     cdef readonly Problem problem
     cdef readonly object roles
-    cdef object kept, room
+    cdef object kept, room, codes
 
     def __init__(self, Problem problem, models, roles=None):
         cdef int64_t m = 0, n_models = len(models)
@@ -37,8 +37,9 @@ cdef class Grid:
         if values is None:
             return NULL
         view = values
-        y = self.problem.y
-        if self.problem.c.target != GD_CODES or not 0 <= y.min() <= y.max() < view.shape[0]:
+        if self.codes is None:
+            self.codes = self.problem.y.min(), self.problem.y.max()
+        if self.problem.c.target != GD_CODES or not 0 <= self.codes[0] <= self.codes[1] < view.shape[0]:
             raise ValueError(f"y must be class codes below {view.shape[0]} where class_weight is given")
         self.kept.append(values)
         return &view[0]

@@ -2,7 +2,9 @@
  * the point's minimum over a sample of rows, in the metric of its curvature there, and each step of all of them is one read of X.
  * Samples grow by stages, so that the first steps, far from the minimum, cost next to nothing.
  *
- * A model's path depends on its own numbers alone: neither who shares its reads nor how many threads there are changes a bit.
+ * A model's path depends on its own numbers alone: neither who shares its reads nor how many threads there are changes a bit. Two
+ * exceptions: squared error with L1 or bounds (squared.c) sets out from the minimum under the next stronger penalty of its mixture and
+ * split, if the grid has one; and the last bits of moments depend on the splits of the grid, which say how its rows are summed.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -185,7 +185,7 @@ static void sum_chunk(void *context, int64_t chunk, int worker) {
     double *sums = many->sums + chunk * job->plan->size;
     memset(sums, 0, sizeof *sums * (size_t)job->plan->size);
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         int64_t rows = gd_min(to - at, GD_BLOCK_ROWS);
         if (engine->pass.sparse) engine->kernels->csr_many(job->plan, &many->scratch[worker], at, rows, sums);
         else engine->kernels->many[engine->pass.doubles](job->plan, &many->scratch[worker], at, rows, sums);
