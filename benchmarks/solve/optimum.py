@@ -13,7 +13,7 @@ from benchmarks.solve.worker import Died, Worker
 __all__ = ["Optimum", "find"]
 
 TIGHT = 1e-12
-LIMIT = 1800.0  # seconds for each of the two
+LIMIT = 600.0  # seconds for each of the two
 
 
 @dataclass(frozen=True)

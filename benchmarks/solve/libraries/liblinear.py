@@ -14,8 +14,8 @@ from benchmarks.solve.task import Task
 PACKAGE = "liblinear-official"
 NOTE = (
     "`-B 1 -R`: the bias is a column of ones that is not penalised. The dual methods (-s 1, 3, 7), its best where "
-    "columns outnumber rows, cannot do that: they penalise a bias counted in hundreds, and so come near the optimum only. "
-    "One thread; its builds with several are not in the package."
+    "columns outnumber rows, cannot do that: they penalise a bias counted in hundreds, and so come only "
+    "near the optimum. One thread; its builds with several are not in the package."
 )
 # by loss and share of L1: name and number of the solver, whether the bias is free, and C times n alpha
 KINDS = {

@@ -162,7 +162,7 @@ HUBER_EPSILON = 1.35  # HuberRegressor's default, in units of the scale that it 
 
 
 def _huber(task: Task) -> list[Solver]:
-    return [] if task.l1_ratio or task.sparse else [Solver("HuberRegressor", _huber_fit)]
+    return [] if task.l1_ratio or task.sparse else [Solver("HuberRegressor", _huber_fit, exact=False)]
 
 
 def _huber_fit(task: Task, tol: float) -> Weights:
