@@ -47,7 +47,7 @@ class Solver:
     sparse : bool
         Whether it takes CSR; else X is made dense, if it can be.
     exact : bool
-        Whether its last budget comes as near to the optimum as numbers allow on a benign problem.
+        Whether some budget comes to the optimum, to 1e-6 and better, on a benign problem.
     """
 
     name: str
