@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV = .venv
 OLDEST ?= python3.10
+TORCH ?= torch==2.13.0+cpu
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -13,7 +14,7 @@ WARNINGS = -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvl
 CPPCHECK = cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability,performance \
     --suppress=missingIncludeSystem --suppress=nullPointer:src/engine.c --suppress=uninitvar:src/walk.c
 
-.PHONY: help demo test test-c test-slow test-oldest benchmark benchmark-check lint sanitize wheel clean
+.PHONY: help demo test test-c test-slow test-oldest benchmark benchmark-check compare lint sanitize wheel clean
 
 help:
 	@echo "make demo       build, train on real data by command and in Python, compare, draw (files in demo/)"
@@ -23,6 +24,7 @@ help:
 	@echo "make test-oldest  the Python suite on the oldest of everything: OLDEST=python3.10, tests/oldest.txt"
 	@echo "make benchmark  measure beside other libraries, write docs/benchmarks.md"
 	@echo "make benchmark-check  this tree beside the commit where it left main: fails if anything has become slower"
+	@echo "make compare    race other libraries to the optimum, write docs/solve.md: COMPARE='--problems a9a --repeats 1'"
 	@echo "make lint       ruff, cython-lint, mypy, stubtest, compiler warnings, cppcheck if it is installed"
 	@echo "make sanitize   the C tests under ASan, UBSan and, where it runs, TSan"
 	@echo "make wheel      build a wheel, install it elsewhere, check it"
@@ -52,6 +54,9 @@ benchmark: $(VENV)/developers
 benchmark-check: $(VENV)/developers
 	$(BIN)/python -m benchmarks.check
 
+compare: $(VENV)/rivals
+	$(BIN)/python -m benchmarks.solve $(COMPARE)
+
 lint: $(VENV)/developers
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint gdfast examples
@@ -77,7 +82,7 @@ clean:
 	rm -rf .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
-# The two stamps: the package with its extras, installed in place. Developers have what users have.
+# The stamps: the package with its extras, installed in place. Developers have what users have, and rivals go beside them.
 $(VENV)/users: $(ENGINE) | $(BIN)/python
 	$(PIP) --editable '.[all]'
 	touch $@
@@ -85,6 +90,14 @@ $(VENV)/users: $(ENGINE) | $(BIN)/python
 $(VENV)/developers: $(ENGINE) | $(BIN)/python
 	$(PIP) --editable '.[test,lint]'
 	touch $(VENV)/users $@
+
+# One by one: those that do not install here are named in the report. PyTorch is the build without CUDA, a tenth as large.
+$(VENV)/rivals: $(VENV)/developers
+	$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu '$(TORCH)' || echo "$(TORCH) does not install: left out"
+	for rival in $$($(BIN)/python -c "from importlib.metadata import requires; \
+	    print(*(line.split(';')[0] for line in requires('gdfast') if 'compare' in line and 'torch' not in line))"); \
+	    do $(PIP) "$$rival" || echo "$$rival does not install: left out"; done
+	touch $@
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

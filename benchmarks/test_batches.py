@@ -17,8 +17,8 @@ from sklearn.linear_model import SGDClassifier
 
 import gdfast
 from benchmarks import THREADS, scaled
-from benchmarks.data import objective
 from benchmarks.report import Row
+from benchmarks.solve.task import Task
 from gdfast import reference
 
 D = 30
@@ -79,9 +79,9 @@ def test_batch_of_1(loss, schedule, rows, compare, section):
 
 
 def _error(model, X, y):
-    return statistics.median(
-        objective(model.set_params(random_state=seed).fit(X, y), X, y, ALPHA, model.loss) for seed in range(5)
-    )
+    task = Task(X, y, model.loss, alpha=ALPHA)
+    fits = (model.set_params(random_state=seed).fit(X, y) for seed in range(5))
+    return statistics.median(task.error(fitted.coef_, fitted.intercept_) for fitted in fits)
 
 
 def _per_row(X, seconds):
