@@ -112,7 +112,7 @@ static gd_status descend_each(gd_relay *relay, const gd_problem *problem, double
         run->stale = 0;
         status = descend_one(relay, problem, &left);
         stopped = run->report->reason == GD_STOP_CALLBACK;
-        if (status || !run->validation.arena || !run->report->best_epoch) continue;
+        if (status || !run->validates || !run->report->best_epoch) continue;
         take(relay, run->best, room);
         put(relay, room, run->state->weights);
     }
