@@ -66,40 +66,33 @@ static gd_status descend_auto(gd_run *run) {
     return status ? status : gd_march_alone(&march);
 }
 
+static gd_status descend_all(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks) {
+    int solves = run->settings->solver == GD_SOLVER_AUTO, n_threads = run->settings->n_threads;
+    gd_problem fine = *problem; /* near a kink float lanes would see noise only */
+    fine.double_lanes |= solves && !gd_loss_is_smooth(problem->loss);
+    gd_status status = gd_engine_init(&run->engine, &fine, n_threads, hooks);
+    if (!status && validation) status = gd_engine_init(&run->validation, validation, n_threads, hooks);
+    if (!status) status = solves ? descend_auto(run) : descend_rule(run);
+    run->report->n_passes = (int64_t)(run->engine.rows_read / fmax((double)problem->n, 1.0) + 0.5);
+    run->report->missing_threads = run->engine.missing_threads + run->validation.missing_threads;
+    gd_engine_free(&run->validation);
+    gd_engine_free(&run->engine);
+    return status;
+}
+
 gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
                      const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state, gd_report *report) {
     gd_run run = {.settings = settings, .on_epoch = on_epoch, .context = hooks ? hooks->context : NULL, .state = state,
-                  .report = report, .validates = validation != NULL, .best_monitor = INFINITY};
+                  .report = report, .validates = validation != NULL};
     unsigned long fp = gd_fp_enter();
     memset(report, 0, sizeof *report);
-    report->suboptimality = report->best_validation = NAN;
-    run.size = state->size;
-    run.n_coef = problem->n_outputs * problem->X.n_cols;
-    for (int64_t j = 0; j < gd_min(run.n_coef, run.size); j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
-    if (settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error) {
-        gd_status each = gd_descend_outputs(&run, problem, validation, hooks);
-        gd_fp_restore(fp);
-        return each;
-    }
-    gd_status status = run.size == run.n_coef + problem->n_outputs ? GD_OK : GD_BAD_ARGUMENT;
-    gd_problem fine = *problem; /* near a kink float lanes would see noise only */
-    fine.double_lanes |= settings->solver == GD_SOLVER_AUTO && !gd_loss_is_smooth(problem->loss);
-    if (!status) status = gd_engine_init(&run.engine, &fine, settings->n_threads, hooks);
-    if (!status && validation) status = gd_engine_init(&run.validation, validation, settings->n_threads, hooks);
-    double *room = status ? NULL : gd_alloc(2 * run.size, 8);
-    if (!status && !room) status = GD_NO_MEMORY;
-    if (!status) {
-        run.gradient = room, run.best = room + run.size;
-        memcpy(run.best, state->weights, sizeof *room * (size_t)run.size);
-        if (settings->keep_path) status = gd_run_keep(&run, state->weights);
-        if (!status) status = settings->solver == GD_SOLVER_AUTO ? descend_auto(&run) : descend_rule(&run);
-        if (status && !gd_all_finite(run.size, state->weights)) gd_copy(&run, state->weights, run.best); /* the start */
-        report->n_passes = (int64_t)(run.engine.rows_read / (double)problem->n + 0.5);
-        report->missing_threads = run.engine.missing_threads + run.validation.missing_threads;
-    }
+    double *room = gd_alloc(2 * state->size, 8);
+    gd_status status = room ? gd_run_start(&run, problem, room) : GD_NO_MEMORY;
+    if (!status && settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error)
+        status = gd_descend_outputs(&run, problem, validation, hooks);
+    else if (!status) status = descend_all(&run, problem, validation, hooks);
+    if (status && room) gd_run_recover(&run);
     gd_release(room);
-    gd_engine_free(&run.validation);
-    gd_engine_free(&run.engine);
     gd_fp_restore(fp);
     return status;
 }

@@ -91,15 +91,6 @@ static gd_problem problem_of(const gd_grid *grid, const gd_model *model) {
     return problem;
 }
 
-/* values (m) = a column of a value per row of the problem, over the builder's rows: the scores of that column. */
-static gd_status read_column(const gd_journey *journey, const gd_matrix *column, double *values) {
-    static const double one = 1.0, zero = 0.0;
-    gd_problem of_column = journey->builder.engine.problem;
-    of_column.X = *column, of_column.weight.data = of_column.offset.data = NULL;
-    of_column.n_outputs = 1, of_column.double_lanes = 1, of_column.softmax = 0;
-    return gd_scores(&of_column, &one, &zero, 1, journey->hooks, values, 0);
-}
-
 /* What the rows of the builder weigh to models that do not take them all alike. */
 static gd_status find_row_weights(gd_journey *journey, int classes) {
     const gd_problem *problem = &journey->builder.engine.problem;
@@ -109,8 +100,8 @@ static gd_status find_row_weights(gd_journey *journey, int classes) {
     if (!journey->rows) return GD_NO_MEMORY;
     journey->s = journey->rows + m, journey->codes = journey->s + m;
     for (int64_t i = 0; i < m; i++) journey->s[i] = 1.0;
-    if (problem->weight.data) status = read_column(journey, &problem->weight, journey->s);
-    if (!status && classes) status = read_column(journey, &problem->y, journey->codes);
+    if (problem->weight.data) status = gd_read_column(problem, &problem->weight, journey->hooks, journey->s);
+    if (!status && classes) status = gd_read_column(problem, &problem->y, journey->hooks, journey->codes);
     return status;
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "updates.h"
+
 double gd_dot(int64_t n, const double *x, const double *y) {
     double sum = 0.0;
     for (int64_t j = 0; j < n; j++) sum += x[j] * y[j];
@@ -49,6 +51,24 @@ void gd_report_free(gd_report *report) {
 }
 
 gd_status gd_run_keep(gd_run *run, const double *weights) { return curve_add(&run->report->path, run->size, weights); }
+
+gd_status gd_run_start(gd_run *run, const gd_problem *problem, double *room) {
+    gd_state *state = run->state;
+    run->report->suboptimality = run->report->best_validation = NAN;
+    run->best_monitor = INFINITY;
+    run->size = state->size;
+    run->n_coef = problem->n_outputs * problem->X.n_cols;
+    run->gradient = room, run->best = room + run->size;
+    if (run->size != run->n_coef + problem->n_outputs) return GD_BAD_ARGUMENT;
+    for (int64_t j = 0; j < run->n_coef; j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
+    memcpy(run->best, state->weights, sizeof *room * (size_t)run->size);
+    return run->settings->keep_path ? gd_run_keep(run, state->weights) : GD_OK;
+}
+
+void gd_run_recover(gd_run *run) {
+    double *weights = run->state->weights;
+    if (!gd_all_finite(run->size, weights)) memcpy(weights, run->best, sizeof *weights * (size_t)run->size); /* the start */
+}
 
 const double *gd_run_weights(const gd_run *run) {
     const gd_state *state = run->state;

@@ -20,6 +20,11 @@ typedef struct gd_run {
     int64_t n_coef, size;         /* k*d, k*d + k */
 } gd_run;
 
+/* Begin: settings, state and a blank report are set. room (2, state->size). */
+gd_status gd_run_start(gd_run *run, const gd_problem *problem, double *room);
+/* It has failed: no weights but finite ones are left. */
+void gd_run_recover(gd_run *run);
+
 /* The weights that count: the mean where averaging has begun, else the current ones. */
 const double *gd_run_weights(const gd_run *run);
 
