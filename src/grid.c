@@ -189,7 +189,7 @@ static gd_status rebuild_model(void *context, gd_member *member) { return rebuil
 
 /* ---- stages ------------------------------------------------------------------------------------------------------ */
 
-/* Biases of the best constant models, from a look at all-zero weights. */
+/* Biases of the best constant models, from a look at all-zero weights; where bounds leave no such weights, the look alone. */
 static gd_status start_biases(gd_journey *journey, gd_many *many, gd_flock *flock, const int64_t *models) {
     const gd_problem *problem = &journey->grid->problem;
     for (int64_t i = 0; i < flock->n; i++)
@@ -199,7 +199,7 @@ static gd_status start_biases(gd_journey *journey, gd_many *many, gd_flock *floc
         gd_problem one = problem_of(journey->grid, journey->points[i].model);
         int64_t n_coef = problem->n_outputs * problem->X.n_cols;
         if (isfinite(flock->error[i])) journey->points[i].first_error = fabs(flock->error[i]);
-        for (int64_t c = 0; c < problem->n_outputs && problem->fit_intercept; c++)
+        for (int64_t c = 0; c < problem->n_outputs && problem->fit_intercept && gd_norm(n_coef, journey->points[i].weights) == 0.0; c++)
             journey->points[i].weights[n_coef + c] = gd_walk_best_bias(&one, flock->gradients[i][n_coef + c]);
     }
     return status;
@@ -347,13 +347,17 @@ static gd_status descend_apart(gd_journey *journey, gd_many *many, int64_t n, in
 
 /* The points of one batch, and then their models. */
 static gd_status descend_points(gd_journey *journey, gd_many *many, double *weights, gd_fit *fits) {
+    const gd_problem *problem = &journey->grid->problem;
     const gd_point *points = journey->points, *last = points + journey->n_points - 1;
     int64_t n = last->first + last->count - points->first, i = 0, size = journey->size;
     int64_t most = gd_min(STAGE_STEPS, journey->settings->max_iter);
     double *at = gd_alloc(journey->n_points, 8 * size), *matrices = NULL, **each = gd_alloc(n, sizeof *each);
     int64_t *numbers = gd_alloc(n, sizeof *numbers);
     gd_status status = at && each && numbers ? GD_OK : GD_NO_MEMORY;
-    for (int64_t p = 0; !status && p < journey->n_points; p++) journey->points[p].weights = at + p * size;
+    for (int64_t p = 0; !status && p < journey->n_points; p++) {
+        double *weights = journey->points[p].weights = at + p * size;
+        for (int64_t j = 0; j < size - problem->n_outputs; j++) weights[j] = gd_clip(problem, j, 0.0);
+    }
     if (!status) status = set_out_points(journey, &matrices);
     for (int64_t p = 0; !status && p < journey->n_points; p++)
         for (int64_t l = 0; l < points[p].count; l++, i++) {
