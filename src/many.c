@@ -251,6 +251,15 @@ gd_status gd_many_evaluate(gd_many *many, int64_t count, const int64_t *models, 
     return GD_OK;
 }
 
+/* The scores of that column. */
+gd_status gd_read_column(const gd_problem *problem, const gd_matrix *column, const gd_hooks *hooks, double *values) {
+    static const double one = 1.0, zero = 0.0;
+    gd_problem of_column = *problem;
+    of_column.X = *column, of_column.weight.data = of_column.offset.data = NULL;
+    of_column.n_outputs = 1, of_column.double_lanes = 1, of_column.softmax = 0;
+    return gd_scores(&of_column, &one, &zero, 1, hooks, values, 0);
+}
+
 /* ---- one call ------------------------------------------------------------------------------------------------------- */
 
 gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coef, const double *intercept, int n_threads,
