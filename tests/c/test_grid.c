@@ -192,7 +192,8 @@ static void check_same(const gd_descent *found, const outcome *alone, const reci
         worst = fmax(worst, fabs(found->state.answer[j] - alone->state.answer[j]));
         size = fmax(size, fabs(alone->state.answer[j]));
     }
-    CHECK(worst <= 1e-9 * size, "model %d, schedule %d: off by %.3g of %.3g, %s", m, schedule, worst, size, describe(r));
+    double most = schedule == GD_AUTO ? 1e-8 : 1e-10; /* a rate that grows until it is too large makes much of rounding */
+    CHECK(worst <= most * size, "model %d, schedule %d: off by %.3g of %.3g, %s", m, schedule, worst, size, describe(r));
     CHECK(ours->n_iter == theirs->n_iter && ours->reason == theirs->reason && ours->best_epoch == theirs->best_epoch &&
               ours->loss.size == theirs->loss.size && ours->validation.size == theirs->validation.size && found->state.t == alone->state.t,
           "model %d, schedule %d: %d epochs and reason %d, alone %d and %d, %s", m, schedule, (int)ours->n_iter, (int)ours->reason, (int)theirs->n_iter,
