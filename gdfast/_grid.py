@@ -103,8 +103,10 @@ def weighed(data: Rows, by_class: Array | None) -> Array | None:
 def fit_points(points: Sequence[Point], data: Rows, splits: Sequence[Split | None]) -> Fits:
     """Fit each point on the training rows of each split, None standing for all rows."""
     found: dict[Any, list[int]] = {}
+    ambiguous = any(point.early_stopping for point in points) and _name_rows_twice(splits)
     for i, point in enumerate(points):
-        found.setdefault(_company(point, data, splits) or i, []).append(i)
+        alone = ambiguous and point.early_stopping  # copies of a row may train and say when to stop
+        found.setdefault((None if alone else _company(point, data, splits)) or i, []).append(i)
     fits: list[list[Fit]] = [[] for _ in points]
     groups, seconds = [0] * len(points), [0.0] * len(points)
     for number, (company, members) in enumerate(found.items()):
@@ -115,6 +117,10 @@ def fit_points(points: Sequence[Point], data: Rows, splits: Sequence[Split | Non
         for i, of_point in zip(members, made, strict=True):
             fits[i], groups[i], seconds[i] = of_point, number, each
     return Fits(fits, groups, seconds)
+
+
+def _name_rows_twice(splits: Sequence[Split | None]) -> bool:
+    return any(split is not None and bool(np.bincount(split.train).max() > 1) for split in splits)
 
 
 def _company(point: Point, data: Rows, splits: Sequence[Split | None]) -> tuple[Any, ...] | None:

@@ -38,7 +38,7 @@ class ManyFits:
         How many there are.
     estimators : list of estimators or None
         Without `cv`: the fitted model of each point, None where it failed. They lack ``loss_curve_`` where they
-        shared their reads.
+        shared their reads by ``solver="auto"``.
     cv_results_ : dict of arrays or None
         With `cv`: params, param_*, split*_test_*, mean_test_*, std_test_*, rank_test_*, fit and score times, as
         GridSearchCV has them.
@@ -87,10 +87,12 @@ def fit_many(
 ) -> ManyFits:
     """Fit a model for every point of a grid of parameters, in every split of the rows.
 
-    Points share every read of X if all of these hold: ``solver="auto"``, a loss without kinks, no bounds, no callback,
-    and the same ``max_iter``, ``tol``, ``fit_intercept``, ``early_stopping`` and ``n_threads``. They may differ in
-    ``alpha``, ``l1_ratio``, ``penalty``, ``class_weight``, ``epsilon``, and with one output in ``loss``. Other points
-    are fitted one by one, in groups of their own, to the same end.
+    Points share every read of X if they have no callback, the same bounds, ``fit_intercept``, ``early_stopping`` and
+    ``n_threads``, and either of these holds. ``solver="auto"``, a loss without kinks, and the same ``max_iter`` and
+    ``tol``: they may differ in ``alpha``, ``l1_ratio``, ``penalty``, ``class_weight``, ``epsilon``, and with one output
+    in ``loss``. Or update rules that take all rows at once, by ``solver="gd"`` or by a ``batch_size`` of no fewer rows
+    than train: they may differ in these, and in all that makes the rule, ``eta0``, ``learning_rate`` and ``momentum``
+    among them, and says when it stops. Other points are fitted one by one, in groups of their own, to the same end.
 
     Parameters
     ----------

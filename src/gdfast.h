@@ -121,7 +121,7 @@ typedef struct gd_model {
     int32_t loss;                 /* gd_loss; with softmax that of the problem */
     double loss_param, l2, l1;    /* as in gd_problem */
     int64_t split;                /* which row of gd_grid.roles tells its rows; -1: it trains on all */
-    const double *class_weight;   /* codes as targets: what s of the rows of each code is multiplied with; NULL: 1 */
+    const double *class_weight;   /* codes as targets: what s of the rows of each code is multiplied with, whatever they do; NULL: 1 */
 } gd_model;
 
 /* A row that validates counts for nothing in a model's error and gradient, and for its validation error in the same read. */

@@ -46,7 +46,7 @@ GRIDS = [
         GDRegressor(random_state=0, max_iter=5, tol=None),
         LINE,
         {"solver": ["sgd", "gd"], "learning_rate": ["constant"], "eta0": [1e-3, 1e-2]},
-        [0, 1, 2, 3],
+        [0, 1, 2, 1],
     ),
     (GDClassifier(), TWO, {"alpha": ALPHAS, "class_weight": [None, "balanced", {"no": 2.0}]}, [0] * 9),
     (GDClassifier(alpha=0.1), TWO, {"loss": ["log_loss", "squared_hinge", "modified_huber"]}, [0, 1, 1]),

@@ -45,7 +45,8 @@ def check(X, y, losses, stored=None, codes=False, k=1, softmax=False, class_weig
         role = np.ones(N) if model["split"] < 0 else roles[model["split"]].astype(float)
         w, b = (coef[m], intercept[m]) if k > 1 else (coef[m, 0], intercept[m, 0])
         settings = {"loss": model["loss"], "epsilon": EPSILON, "quantile": QUANTILE}
-        weights = s * np.maximum(role, 0) * (1 if model["class_weight"] is None else model["class_weight"][y])
+        by_class = s if model["class_weight"] is None else s * model["class_weight"][y]
+        weights = by_class * np.maximum(role, 0)
         alpha = model["l2"] + model["l1"]
         ratio = model["l1"] / alpha if alpha > 0 else 0.0
         e, gw, gb = error_and_gradient(X, told, w, b, sample_weight=weights, alpha=alpha, l1_ratio=ratio, **settings)
@@ -55,7 +56,7 @@ def check(X, y, losses, stored=None, codes=False, k=1, softmax=False, class_weig
         if model["split"] < 0:
             assert np.isnan(validation[m])
         else:
-            e = error_and_gradient(X, told, w, b, sample_weight=s * np.maximum(-role, 0), **settings)[0]
+            e = error_and_gradient(X, told, w, b, sample_weight=by_class * np.maximum(-role, 0), **settings)[0]
             assert_allclose(validation[m], e, **exact)
     assert same_bits(results, _core.grid_error_and_gradient(grid, coef, intercept, 7))
 

@@ -57,6 +57,32 @@ static gd_status run_grid(const trial *t, double *out) {
     return status;
 }
 
+/* The same by update rules, each by its own. */
+static gd_status run_rules(const trial *t, double *out) {
+    int64_t n = t->c.problem.n;
+    double class_weight[] = {1.0, 2.0}, n_passes;
+    gd_model models[3];
+    gd_descent descents[3] = {{.status = GD_OK}};
+    int8_t *roles = malloc((size_t)n);
+    if (!roles) abort();
+    for (int64_t i = 0; i < n; i++) roles[i] = i % 3 ? 1 : -1;
+    gd_status status = GD_OK;
+    for (int m = 0; m < 3; m++) {
+        models[m] = (gd_model){.loss = t->c.problem.loss, .l2 = 0.1 * m, .split = m ? 0 : -1, .class_weight = m && t->c.problem.target == GD_CODES ? class_weight : NULL};
+        descents[m].settings = t->settings;
+        if (!status) status = gd_state_init(&descents[m].state, &t->settings, t->c.size);
+    }
+    gd_grid grid = {.problem = t->c.problem, .models = models, .n_models = 3, .roles = roles, .n_splits = 1};
+    if (!status) status = gd_descend_each(&grid, descents, t->validated, 3, NULL, &n_passes);
+    for (int m = 0; m < 3; m++) {
+        for (int64_t j = 0; !status && j < t->c.size; j++) out[j % 64] += descents[m].state.answer[j];
+        gd_state_free(&descents[m].state);
+        gd_report_free(&descents[m].report);
+    }
+    free(roles);
+    return status;
+}
+
 static gd_status run_softmax(const trial *t, double *out) {
     return gd_pointwise_softmax(NULL, 5, 3, t->c.X, t->c.X, out, out + 5);
 }
@@ -125,6 +151,19 @@ static void memory_of_grids(int sparse) {
         trial t = {.name = way / 2 == 0 ? "grid, all rows" : way / 2 == 1 ? "grid, samples" : "grid, moments", .c = data_make(&r), .run = run_grid};
         t.settings = plain_settings(GD_SOLVER_AUTO);
         t.settings.max_iter = 20, t.settings.tol = 1e-8, t.validated = way == 0;
+        fail_each(&t);
+        data_free(&t.c);
+    }
+}
+
+static void memory_of_rules(int sparse) {
+    for (int way = 0; way < 4; way++) {
+        recipe r = {.n = 300, .d = 5, .k = 1, .loss = gd_loss_log_loss, .codes = 1, .sparse = sparse, .weighted = 1};
+        trial t = {.name = "rules", .c = data_make(&r), .run = run_rules};
+        t.settings = plain_settings(way % 2 ? GD_SOLVER_ADAM : GD_SOLVER_GD);
+        t.settings.schedule = way < 2 ? GD_AUTO : GD_CONSTANT, t.settings.tol = way % 2 ? -1.0 : 0.1, t.settings.max_iter = 8;
+        t.settings.eta0 = way == 2 ? 1e300 : 0.05; /* diverges, and looks for a rate that would not */
+        t.validated = way % 2, t.settings.shuffle = 1;
         fail_each(&t);
         data_free(&t.c);
     }
@@ -211,6 +250,8 @@ void test_faults(void) {
     memory_of_auto(1);
     memory_of_grids(0);
     memory_of_grids(1);
+    memory_of_rules(0);
+    memory_of_rules(1);
     threads();
     too_large();
 }

@@ -1,4 +1,4 @@
-/* Grids of models descend together: to the minima that each finds alone, with the same bits whoever goes along. */
+/* Grids of models descend together: to the minima that each finds alone, or by rules as each alone, with the same bits whoever goes along. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +144,159 @@ static void refusals(void) {
     grid_free(&g);
 }
 
+/* ---- rules ------------------------------------------------------------------------------------------------------------ */
+
+/* Every model its own rule, schedule and rate; the last one's is far too large. */
+static gd_settings rule_of(int m, int schedule, int64_t n) {
+    gd_settings settings = plain_settings(GD_SOLVER_GD + m % 5);
+    settings.schedule = schedule, settings.eta0 = m == MOST - 1 ? 1e6 : 0.01 * (1 + m % 4), settings.max_iter = 15 + m % 3, settings.tol = 1e-4;
+    settings.n_iter_no_change = 3, settings.batch_size = m % 2 ? n : 0, settings.shuffle = m % 3 > 0;
+    settings.average = m % 4 == 3 ? 2 : 0;
+    if (settings.solver <= GD_SOLVER_SGD) settings.momentum = 0.3 * (m % 3), settings.nesterov = m % 2;
+    if (m == MOST - 1) settings.solver = GD_SOLVER_GD, settings.momentum = 0.0, settings.tol = -1.0;
+    return settings;
+}
+
+static gd_status descend_by_rules(grid *g, int schedule, int stop_early, int n_threads, gd_descent *descents) {
+    g->grid.models = g->models;
+    for (int m = 0; m < g->grid.n_models; m++) {
+        descents[m] = (gd_descent){.settings = rule_of(m, schedule, 2 * g->c.problem.n)};
+        if (gd_state_init(&descents[m].state, &descents[m].settings, g->c.size)) abort();
+    }
+    return gd_descend_each(&g->grid, descents, stop_early, n_threads, NULL, &g->n_passes);
+}
+
+static void free_descents(const grid *g, gd_descent *descents) {
+    for (int m = 0; m < g->grid.n_models; m++) gd_state_free(&descents[m].state), gd_report_free(&descents[m].report);
+}
+
+/* The rows of model m that train or validate, as a problem of its own. */
+static gd_problem rows_of(const grid *g, int m, int sign, int64_t *rows) {
+    gd_problem problem = g->c.problem;
+    const gd_model *model = &g->models[m];
+    int64_t n = problem.n, count = 0;
+    problem.l2 = model->l2, problem.l1 = model->l1, problem.loss_param = model->loss_param, problem.weight_mean = 0.0;
+    if (model->split < 0) return problem;
+    for (int64_t i = 0; i < n; i++)
+        for (int copy = 0; copy < sign * g->roles[model->split * n + i]; copy++) rows[count++] = problem.rows ? problem.rows[i] : i;
+    problem.rows = rows, problem.n = count;
+    return problem;
+}
+
+static void check_same(const gd_descent *found, const outcome *alone, const recipe *r, int m, int schedule) {
+    const gd_report *ours = &found->report, *theirs = &alone->report;
+    CHECK(found->status == alone->status, "model %d, schedule %d: status %d, alone %d, %s", m, schedule, (int)found->status, (int)alone->status, describe(r));
+    if (found->status != alone->status || found->status) return;
+    double worst = 0.0, size = 1e-3;
+    for (int64_t j = 0; j < found->state.size; j++) {
+        worst = fmax(worst, fabs(found->state.answer[j] - alone->state.answer[j]));
+        size = fmax(size, fabs(alone->state.answer[j]));
+    }
+    double most = schedule == GD_AUTO ? 1e-8 : 1e-10; /* a rate that grows until it is too large makes much of rounding */
+    CHECK(worst <= most * size, "model %d, schedule %d: off by %.3g of %.3g, %s", m, schedule, worst, size, describe(r));
+    CHECK(ours->n_iter == theirs->n_iter && ours->reason == theirs->reason && ours->best_epoch == theirs->best_epoch &&
+              ours->loss.size == theirs->loss.size && ours->validation.size == theirs->validation.size && found->state.t == alone->state.t,
+          "model %d, schedule %d: %d epochs and reason %d, alone %d and %d, %s", m, schedule, (int)ours->n_iter, (int)ours->reason, (int)theirs->n_iter,
+          (int)theirs->reason, describe(r));
+    for (int64_t i = 0; i < ours->loss.size && i < theirs->loss.size; i++)
+        CHECK(fabs(ours->loss.data[i] - theirs->loss.data[i]) <= 1e-10 * (1.0 + fabs(theirs->loss.data[i])), "model %d: epoch %d, %s", m, (int)i, describe(r));
+    CHECK(fabs(ours->error - theirs->error) <= 1e-10 * (1.0 + fabs(theirs->error)), "model %d: E %.17g, alone %.17g", m, ours->error, theirs->error);
+}
+
+static void check_rules(const recipe *r, int schedule, int stop_early) {
+    grid g = grid_of(r, 0.3);
+    gd_descent descents[MOST], others[MOST];
+    int64_t *rows = malloc(sizeof *rows * (size_t)(4 * r->n));
+    if (!rows) abort();
+    gd_status status = descend_by_rules(&g, schedule, stop_early, 1, descents);
+    CHECK(!status && g.n_passes < 200.0, "status %d after %g passes, %s", (int)status, g.n_passes, describe(r));
+    for (int m = 0; !status && m < MOST; m++) {
+        gd_settings settings = rule_of(m, schedule, 2 * r->n);
+        gd_problem problem = rows_of(&g, m, 1, rows), held_out = rows_of(&g, m, -1, rows + 2 * r->n);
+        outcome alone = descend(&problem, stop_early && g.models[m].split >= 0 ? &held_out : NULL, &settings, NULL, NULL, NULL);
+        check_same(&descents[m], &alone, r, m, schedule);
+        CHECK(isnan(descents[m].validation) == (g.models[m].split < 0 || descents[m].status), "model %d: validation %g", m, descents[m].validation);
+        outcome_free(&alone);
+    }
+    for (int n_threads = 2; n_threads <= 3; n_threads++) {
+        status = descend_by_rules(&g, schedule, stop_early, n_threads, others);
+        for (int m = 0; !status && m < MOST; m++)
+            CHECK(!memcmp(others[m].state.answer, descents[m].state.answer, sizeof(double) * (size_t)g.c.size), "%d threads: model %d, %s", n_threads, m, describe(r));
+        free_descents(&g, others);
+    }
+    g.grid.n_models = 3; /* some of them by themselves */
+    status = descend_by_rules(&g, schedule, stop_early, 1, others);
+    for (int m = 0; !status && m < 3; m++)
+        CHECK(!memcmp(others[m].state.answer, descents[m].state.answer, sizeof(double) * (size_t)g.c.size), "alone: model %d, %s", m, describe(r));
+    free_descents(&g, others);
+    g.grid.n_models = MOST;
+    free_descents(&g, descents);
+    free(rows);
+    grid_free(&g);
+}
+
+static void rules(void) {
+    static const int losses[] = {gd_loss_squared_error, gd_loss_log_loss, gd_loss_hinge, gd_loss_quantile};
+    for (int schedule = GD_AUTO; schedule <= GD_ADAPTIVE; schedule++)
+        for (int variant = 0; variant < 4; variant++) {
+            recipe r = {.n = 400 + 60 * variant, .d = 4 + variant, .k = 1, .loss = losses[variant], .codes = losses[variant] == gd_loss_log_loss,
+                        .weighted = variant % 2, .sparse = variant == 1, .subset = variant == 3, .seed = 80 + (uint64_t)variant};
+            check_rules(&r, schedule, variant % 2);
+            check_rules(&r, schedule, !(variant % 2));
+        }
+}
+
+static void refusals_of_rules(void) {
+    recipe r = {.n = 50, .d = 3, .k = 1, .seed = 3};
+    grid g = grid_of(&r, 0.0);
+    gd_descent descents[MOST];
+    g.grid.models = g.models;
+    for (int wrong = 0; wrong < 3; wrong++) {
+        for (int m = 0; m < MOST; m++) {
+            descents[m] = (gd_descent){.settings = plain_settings(GD_SOLVER_SGD)};
+            if (m == 4 && wrong == 0) descents[m].settings.solver = GD_SOLVER_AUTO;
+            if (m == 4 && wrong == 1) descents[m].settings.batch_size = 49;
+            if (gd_state_init(&descents[m].state, &descents[m].settings, g.c.size + (m == 4 && wrong == 2))) abort();
+        }
+        gd_status status = gd_descend_each(&g.grid, descents, 0, 1, NULL, &g.n_passes);
+        CHECK(status == GD_BAD_ARGUMENT, "%d: status %d", wrong, (int)status);
+        free_descents(&g, descents);
+    }
+    grid_free(&g);
+}
+
+/* ---- bounds ----------------------------------------------------------------------------------------------------------- */
+
+/* As solver auto finds it alone. */
+static void bounds(void) {
+    static const int losses[] = {gd_loss_log_loss, gd_loss_huber, gd_loss_poisson, gd_loss_squared_hinge};
+    for (int variant = 0; variant < 8; variant++) {
+        recipe r = {.n = variant < 4 ? 700 : 20000, .d = 6, .k = 1, .loss = losses[variant % 4], .codes = variant % 4 == 0, .seed = 90 + (uint64_t)variant};
+        grid g = grid_of(&r, variant % 2 ? 0.5 : 0.0);
+        double lower[6], upper[6];
+        int64_t *rows = malloc(sizeof *rows * (size_t)(2 * r.n));
+        if (!rows) abort();
+        for (int j = 0; j < 6; j++) lower[j] = variant % 3 == 2 && j < 2 ? 0.02 : 0.0, upper[j] = variant % 3 ? 0.1 : INFINITY;
+        g.c.problem.lower = g.grid.problem.lower = lower, g.c.problem.upper = g.grid.problem.upper = upper;
+        gd_status status = descend_all(&g, 1e-11, 1, NULL);
+        CHECK(!status, "status %d, %s", (int)status, describe(&r));
+        for (int m = 0; !status && m < MOST; m++) {
+            gd_problem problem = rows_of(&g, m, 1, rows);
+            gd_settings settings = settings_of(1e-11, 1);
+            outcome alone = descend(&problem, NULL, &settings, NULL, NULL, NULL);
+            CHECK(fabs(alone.report.error - g.fits[m].error) <= 1e-9 * fabs(alone.report.error), "model %d: E %.17g, alone %.17g, %s", m, g.fits[m].error,
+                  alone.report.error, describe(&r));
+            for (int j = 0; j < 6; j++) {
+                double w = g.weights[m * g.c.size + j];
+                CHECK(w >= lower[j] && w <= upper[j], "model %d: weight %d is %g, %s", m, j, w, describe(&r));
+            }
+            outcome_free(&alone);
+        }
+        free(rows);
+        grid_free(&g);
+    }
+}
+
 void test_grid(void) {
     static const int losses[] = {gd_loss_log_loss, gd_loss_huber, gd_loss_poisson, gd_loss_gamma, gd_loss_squared_hinge, gd_loss_modified_huber,
                                  gd_loss_squared_error, gd_loss_squared_epsilon_insensitive};
@@ -165,4 +318,7 @@ void test_grid(void) {
     interruption();
     early_stopping();
     refusals();
+    rules();
+    refusals_of_rules();
+    bounds();
 }

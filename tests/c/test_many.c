@@ -88,7 +88,7 @@ static data alone(const grid *g, int64_t m, int validates) {
             c.y[i * k + j] = c.problem.target == GD_VALUES ? g->c.y[i * k + j] : is ? 1.0 : gd_loss_is_margin(model->loss) ? -1.0 : 0.0;
         }
         c.s[i] = g->c.s[i] * (validates ? role < 0 ? -role : 0 : role > 0 ? role : 0);
-        if (model->class_weight && !validates) c.s[i] *= model->class_weight[code];
+        if (model->class_weight) c.s[i] *= model->class_weight[code];
     }
     return c;
 }
