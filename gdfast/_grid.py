@@ -132,8 +132,8 @@ def _company(point: Point, data: Rows, splits: Sequence[Split | None]) -> tuple[
     if point.callback is not None:
         return None
     if point._solver() != "auto":
-        kind = point.loss if several else None
-        return ("rule", kind, *shared, _limits(point, data)) if _takes_all_rows(point, data, splits) else None
+        same = point.loss if several else ""
+        return ("rule", same, *shared, _limits(point, data)) if _takes_all_rows(point, data, splits) else None
     if point.loss not in _core.SMOOTH_LOSSES or (classes is not None and point.loss != "log_loss"):
         return None  # one class against the rest: several descents
     kind = point.loss if several else point.loss in _core.MARGIN_LOSSES
@@ -268,8 +268,9 @@ def _marches(
         )
         for point, model in zip(points, models, strict=True)
     ]
+    counts = [] if grid.roles is None else [int(np.maximum(role, 0).sum(dtype=np.int64)) for role in grid.roles]
     for model, told in zip(models, settings, strict=True):
-        trained = n if model["split"] < 0 else int(np.maximum(grid.roles[model["split"]], 0).sum(dtype=np.int64))
+        trained = n if model["split"] < 0 else counts[model["split"]]
         told["batch_size"] = min(told["batch_size"], trained)
     early = bool(points[0].early_stopping)
     made, held_out, _ = _core.descend_each(grid, settings, stop_early=early, n_threads=n_threads)

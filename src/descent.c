@@ -52,7 +52,8 @@ static gd_status descend_rule(gd_run *run) {
         status = gd_march_begin(&march, room);
         if (!status) status = gd_march_alone(&march);
     } else if (!status) {
-        if (problem->weight.data && !(problem->weight_mean > 0.0)) status = gd_weight_mean(problem, run->engine.hooks, &problem->weight_mean);
+        if (problem->weight.data && !(problem->weight_mean > 0.0))
+            status = gd_weight_mean(problem, run->engine.hooks, &problem->weight_mean);
         if (!status) status = gd_descend_batches(run, room);
     }
     gd_release(room);
@@ -88,8 +89,8 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     memset(report, 0, sizeof *report);
     double *room = gd_alloc(2 * state->size, 8);
     gd_status status = room ? gd_run_start(&run, problem, room) : GD_NO_MEMORY;
-    if (!status && settings->solver == GD_SOLVER_AUTO && problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error)
-        status = gd_descend_outputs(&run, problem, validation, hooks);
+    int one_by_one = problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error;
+    if (!status && settings->solver == GD_SOLVER_AUTO && one_by_one) status = gd_descend_outputs(&run, problem, validation, hooks);
     else if (!status) status = descend_all(&run, problem, validation, hooks);
     if (status && room) gd_run_recover(&run);
     gd_release(room);

@@ -239,10 +239,11 @@ typedef struct gd_descent {
     double validation;    /* at the answer: mean loss of the rows that validate, NaN if there are none */
 } gd_descent;
 
-/* All models of a grid by update rules on all rows, each by settings of its own, sharing each read of X: what gd_descend makes of each alone
- * on its rows, to rounding. descents (n_models); n_passes: reads of X, whatever the number of models; stop_early: the rows that validate end
- * a descent as those of `validation` in gd_descend do. A descent that fails leaves the others alone. */
-gd_status gd_descend_each(const gd_grid *grid, gd_descent *descents, int stop_early, int n_threads, const gd_hooks *hooks, double *n_passes);
+/* All models of a grid by update rules on all rows, each by settings of its own, sharing each read of X: what gd_descend makes of
+ * each alone on its rows, to rounding. descents (n_models); n_passes: reads of X, whatever the number of models; stop_early: the rows
+ * that validate end a descent as those of `validation` in gd_descend do. A descent that fails leaves the others alone. */
+gd_status gd_descend_each(const gd_grid *grid, gd_descent *descents, int stop_early, int n_threads, const gd_hooks *hooks,
+                          double *n_passes);
 
 /* What came of a model. error NaN: the data or its start are not finite. */
 typedef struct gd_fit {

@@ -25,7 +25,8 @@ gd_status gd_march_alone(gd_march *march) {
     gd_status status = GD_OK;
     while (!status && march->at) {
         int wants = march->wants & ~march->knows, slope = wants & GD_WANTS_SLOPE;
-        if (wants & (GD_WANTS_ERROR | GD_WANTS_SLOPE)) status = gd_engine_evaluate(&run->engine, march->at, &march->error, slope ? run->gradient : NULL);
+        double *gradient = slope ? run->gradient : NULL;
+        if (wants & (GD_WANTS_ERROR | GD_WANTS_SLOPE)) status = gd_engine_evaluate(&run->engine, march->at, &march->error, gradient);
         if (!status && wants & GD_WANTS_VALIDATION) status = gd_engine_evaluate(&run->validation, march->at, &march->validation, NULL);
         march->knows |= wants | (slope ? GD_WANTS_ERROR : 0);
         if (!status) status = gd_march_on(march);
@@ -61,7 +62,8 @@ static gd_status choose_answer(gd_march *march) {
 
 static gd_status record_start(gd_march *march) {
     int stop = 1;
-    gd_status status = note(march, with_l1(march, march->error), gd_norm(march->run->size, march->run->gradient), march->run->state->eta, &stop);
+    gd_run *run = march->run;
+    gd_status status = note(march, with_l1(march, march->error), gd_norm(run->size, run->gradient), run->state->eta, &stop);
     return status ? status : choose_answer(march);
 }
 
@@ -227,7 +229,8 @@ static gd_status record_epoch(gd_march *march) {
     const gd_settings *settings = run->settings;
     gd_rates *rates = &march->rates;
     int stop = 0;
-    gd_status status = note(march, march->loss, march->norm, march->sums.updates ? march->sums.eta / (double)march->sums.updates : 0.0, &stop);
+    double eta = march->sums.updates ? march->sums.eta / (double)march->sums.updates : 0.0;
+    gd_status status = note(march, march->loss, march->norm, eta, &stop);
     if (status) return status;
     if (!stop && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change) {
         run->stale = 0;
@@ -254,7 +257,8 @@ static gd_status accept_epoch(gd_march *march) {
     gd_add_l1(problem, weights, &march->loss, NULL);
     run->state->epoch++;
     if (!isfinite(march->loss)) return gd_diverged(run, march->loss);
-    int both = !march->epoch && weights == run->state->weights && run->report->n_iter + 1 < run->settings->max_iter; /* the next epoch's too */
+    /* what the next epoch wants too, if there is one */
+    int both = !march->epoch && weights == run->state->weights && run->report->n_iter + 1 < run->settings->max_iter;
     look(march, weights, !run->validates ? 0 : both ? GD_WANTS_VALIDATION | GD_WANTS_SLOPE : GD_WANTS_VALIDATION, record_epoch);
     return GD_OK;
 }
@@ -308,7 +312,8 @@ static gd_status judge_epoch(gd_march *march) {
 static gd_status epoch_of_all_rows(gd_march *march) {
     gd_run *run = march->run;
     const gd_problem *problem = &run->engine.problem;
-    double loss = march->error - gd_l2_penalty(problem, run->state->weights), eta = gd_rate_now(run->settings, &march->rates, run->state->t + 1);
+    double loss = march->error - gd_l2_penalty(problem, run->state->weights);
+    double eta = gd_rate_now(run->settings, &march->rates, run->state->t + 1);
     gd_update(problem, run->settings, run->state, run->gradient, eta);
     march->sums = (gd_epoch_sums){.error = loss, .weight = 1.0, .eta = eta, .updates = 1};
     return isfinite(loss) && gd_all_finite(run->size, run->state->weights) ? GD_OK : GD_DIVERGED;

@@ -218,12 +218,14 @@ static int is_sound(const gd_troop *troop) {
     for (int64_t m = 0; m < grid->n_models; m++) {
         const gd_descent *descent = &troop->descents[m];
         int64_t split = grid->models[m].split, n = split < 0 ? grid->problem.n : troop->n_rows[split];
-        if (descent->settings.solver == GD_SOLVER_AUTO || !gd_takes_all_rows(&descent->settings, n) || descent->state.size != size) return 0;
+        if (descent->settings.solver == GD_SOLVER_AUTO || !gd_takes_all_rows(&descent->settings, n)) return 0;
+        if (descent->state.size != size) return 0;
     }
     return 1;
 }
 
-gd_status gd_descend_each(const gd_grid *grid, gd_descent *descents, int stop_early, int n_threads, const gd_hooks *hooks, double *n_passes) {
+gd_status gd_descend_each(const gd_grid *grid, gd_descent *descents, int stop_early, int n_threads, const gd_hooks *hooks,
+                          double *n_passes) {
     unsigned long fp = gd_fp_enter();
     gd_troop troop = {.grid = grid, .descents = descents, .stop_early = stop_early};
     int64_t n = grid->n_models;
