@@ -7,14 +7,14 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # What the extension is made of: a change in any of them rebuilds it.
-ENGINE = setup.py pyproject.toml gdfast/_core.pyx gdfast/_core.pxd gdfast/_exports.pxi $(wildcard src/*.c src/*.h src/*.inc)
+ENGINE = setup.py pyproject.toml gdfast/_core.pyx gdfast/_core.pxd $(wildcard gdfast/*.pxi src/*.c src/*.h src/*.inc)
 
 WARNINGS = -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvla -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
 # Two that cppcheck cannot follow: a chunk has at least one block; entries of a[] are written before they are read.
 CPPCHECK = cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability,performance \
     --suppress=missingIncludeSystem --suppress=nullPointer:src/engine.c --suppress=uninitvar:src/walk.c
 
-.PHONY: help demo test test-c test-slow test-oldest benchmark compare lint sanitize wheel clean
+.PHONY: help demo test test-c test-slow test-oldest benchmark benchmark-check compare lint sanitize wheel clean
 
 help:
 	@echo "make demo       build, train on real data by command and in Python, compare, draw (files in demo/)"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-slow  the slow tests of both"
 	@echo "make test-oldest  the Python suite on the oldest of everything: OLDEST=python3.10, tests/oldest.txt"
 	@echo "make benchmark  measure beside other libraries, write docs/benchmarks.md"
+	@echo "make benchmark-check  this tree beside the commit where it left main: fails if anything has become slower"
 	@echo "make compare    race other libraries to the optimum, write docs/solve.md: COMPARE='--problems a9a --repeats 1'"
 	@echo "make lint       ruff, cython-lint, mypy, stubtest, compiler warnings, cppcheck if it is installed"
 	@echo "make sanitize   the C tests under ASan, UBSan and, where it runs, TSan"
@@ -49,6 +50,9 @@ test-oldest:
 
 benchmark: $(VENV)/developers
 	$(BIN)/python -m benchmarks
+
+benchmark-check: $(VENV)/developers
+	$(BIN)/python -m benchmarks.check
 
 compare: $(VENV)/rivals
 	$(BIN)/python -m benchmarks.solve $(COMPARE)

@@ -19,7 +19,7 @@ from gdfast import _core
 from gdfast._messages import short
 
 MINI_BATCH_RULES = ("sgd", "adagrad", "rmsprop", "adam")
-_DEFAULT_BATCH = 32
+DEFAULT_BATCH = 32
 _LARGEST_COUNT = 2**62
 _BOOLS = (bool, np.bool_)
 
@@ -150,7 +150,26 @@ def descent_settings(*, random_state: Any, **given: Any) -> dict[str, Any]:
     settings = {name: check(given[name], name) for name, check in _SETTINGS.items()}
     mini_batch = settings["solver"] in MINI_BATCH_RULES
     settings["nesterov"] = settings.pop("nesterovs_momentum")
-    settings["batch_size"] = (settings["batch_size"] or _DEFAULT_BATCH) if mini_batch else 0
+    settings["batch_size"] = (settings["batch_size"] or DEFAULT_BATCH) if mini_batch else 0
     settings["seed"] = seed(random_state) if mini_batch and settings["shuffle"] else 0
     settings["average"] = 0 if settings["solver"] == "auto" else settings["average"]
     return settings
+
+
+def settings_for(loss: str, penalty: float, **given: Any) -> dict[str, Any]:
+    """The same for a descent of this loss under a penalty of this strength."""
+    if loss == "perceptron":
+        rule = given["solver"], given["learning_rate"], given["eta0"]
+        given["solver"], given["learning_rate"], given["eta0"] = _perceptron_rule(*rule, penalty)
+    settings = descent_settings(**given)
+    if settings["learning_rate"] == "optimal" and penalty + settings["optimal_alpha"] == 0.0:
+        raise ValueError("alpha (or optimal_alpha) must be > 0 for learning_rate='optimal', got 0")
+    return settings
+
+
+def _perceptron_rule(solver: Any, learning_rate: Any, eta0: Any, penalty: float) -> tuple[Any, Any, Any]:
+    """Where w = 0 minimises the error but separates nothing, the rule is the thing, not its optimum."""
+    solver = choice(solver, "solver", options=_core.SOLVERS)
+    if solver == "gd" and choice(learning_rate, "learning_rate", options=_core.SCHEDULES) == "auto":
+        return solver, "constant", 1.0 / max(1.0, penalty)  # any rate gives the same decisions
+    return "sgd" if solver == "auto" else solver, learning_rate, eta0

@@ -101,6 +101,13 @@ cdef extern from "gdfast.h" nogil:
         int64_t diverged_epoch, diverged_step
         int32_t missing_threads
 
+    ctypedef struct gd_descent:
+        gd_settings settings
+        gd_state state
+        gd_report report
+        gd_status status
+        double validation
+
     ctypedef enum gd_method:
         GD_METHOD_RULE, GD_METHOD_NEWTON, GD_METHOD_DIAGONAL, GD_METHOD_GRAM, GD_METHOD_SMOOTHED, GD_METHOD_PROXIMAL
 
@@ -136,6 +143,8 @@ cdef gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coe
                                           double *grad_coef, double *grad_intercept) noexcept nogil
 cdef gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks,
                                double *weights, gd_fit *fits, double *n_passes) noexcept nogil
+cdef gd_status gd_descend_each(const gd_grid *grid, gd_descent *descents, int stop_early, int n_threads,
+                               const gd_hooks *hooks, double *n_passes) noexcept nogil
 cdef const char *gd_loss_name(int loss) noexcept nogil
 cdef int gd_loss_is_margin(int loss) noexcept nogil
 cdef int gd_loss_is_smooth(int loss) noexcept nogil

@@ -78,6 +78,9 @@ def descend_grid(
     stop_early: bool = False,
     n_threads: int = 1,
 ) -> tuple[_Doubles, dict[str, Any]]: ...
+def descend_each(
+    grid: Grid, settings: Sequence[dict[str, Any]], *, stop_early: bool = False, n_threads: int = 1
+) -> tuple[list[tuple[str, _Doubles, dict[str, Any]]], _Doubles, float]: ...
 def scores(problem: Problem, coef: _Doubles, intercept: _Doubles, out: _Array, n_threads: int = 1) -> None: ...
 def broken_row(X: SparseRows) -> tuple[int, str] | None: ...
 def find_not_finite(X: _Array, rows: npt.ArrayLike | None = None) -> tuple[int, int] | None: ...
@@ -86,25 +89,9 @@ def descend(
     validation: Problem | None,
     start: _Doubles | dict[str, Any],
     *,
-    solver: str,
-    learning_rate: str,
-    eta0: float,
-    power_t: float,
-    momentum: float,
-    nesterov: bool,
-    beta_1: float,
-    beta_2: float,
-    batch_size: int,
-    shuffle: bool,
-    seed: int,
-    max_iter: int,
-    tol: float,
-    n_iter_no_change: int,
-    average: int,
     n_threads: int,
-    keep_path: int,
-    optimal_alpha: float = 0.0,
     callback: Callable[[int, int, float, float, float, float, _Doubles], object] | None = None,
+    **given: Any,
 ) -> tuple[str, _Doubles, dict[str, Any]]: ...
 def pointwise(
     loss: str,

@@ -316,16 +316,41 @@ cdef state_of(gd_state *state):
     return {**arrays, "t": state.t, "epoch": state.epoch, "eta": state.eta}
 
 
-def descend(Problem problem, Problem validation, start, *, str solver, str learning_rate, double eta0, double power_t,
-            double momentum, bint nesterov, double beta_1, double beta_2, int64_t batch_size, bint shuffle,
-            uint64_t seed, int64_t max_iter, double tol, int64_t n_iter_no_change, int64_t average, int n_threads,
-            int keep_path, double optimal_alpha=0.0, callback=None):
+cdef int read_settings(gd_settings *to, given) except -1:
+    """From a dict of what `descend` takes; what is missing is 0."""
+    memset(to, 0, sizeof(gd_settings))
+    to.solver, to.schedule = SOLVERS.index(given["solver"]), SCHEDULES.index(given["learning_rate"])
+    to.eta0, to.power_t, to.momentum, to.nesterov = given["eta0"], given["power_t"], given["momentum"], given["nesterov"]
+    to.optimal_alpha, to.beta_1, to.beta_2 = given.get("optimal_alpha", 0.0), given["beta_1"], given["beta_2"]
+    to.batch_size, to.shuffle, to.seed = given["batch_size"], given["shuffle"], given["seed"]
+    to.max_iter, to.tol, to.n_iter_no_change = given["max_iter"], given["tol"], given["n_iter_no_change"]
+    to.average, to.keep_path = given["average"], given["keep_path"]
+    return 0
+
+
+cdef report_of(gd_status status, gd_state *state, gd_report *report):
+    """What came of a descent: status name, weights, report dict."""
+    name = {GD_OK: "ok", GD_NOT_FINITE: "not_finite", GD_DIVERGED: "diverged"}[status]
+    return name, copy_out(state.answer, state.size), {
+        "state": state_of(state),
+        "loss_curve": curve_array(&report.loss), "validation_curve": curve_array(&report.validation),
+        "gradient_norm_curve": curve_array(&report.gradient_norm), "eta": curve_array(&report.eta),
+        "path": curve_array(&report.path).reshape(-1, state.size), "error": report.error,
+        "suboptimality": report.suboptimality, "usable_eta": report.usable_eta, "n_iter": report.n_iter,
+        "n_passes": report.n_passes, "best_epoch": report.best_epoch, "t": state.t,
+        "reason": REASONS[report.reason], "method": METHODS[report.method], "separable": bool(report.separable),
+        "diverged_epoch": report.diverged_epoch, "diverged_step": report.diverged_step,
+        "missing_threads": report.missing_threads,
+    }
+
+
+def descend(Problem problem, Problem validation, start, *, int n_threads, callback=None, **given):
     """Run gd_descend from `start`: weights (k*d coef, then k intercepts), or report["state"] of an earlier call.
 
     Returns (status name, weights, report dict).
 
-    Parameters are those of gd_settings; tol < 0 runs max_iter; callback(epoch, t, error, validation_error,
-    gradient_norm, eta, weights) returns true to stop.
+    `given` are the gd_settings; tol < 0 runs max_iter; callback(epoch, t, error, validation_error, gradient_norm, eta,
+    weights) returns true to stop.
     """
     cdef gd_settings settings
     cdef gd_state state
@@ -339,12 +364,8 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
     cdef gd_status status
     if validation is not None and (validation.d != problem.d or validation.k != problem.k):
         raise ValueError("validation must have the features and outputs of the problem")
-    settings.solver, settings.schedule = SOLVERS.index(solver), SCHEDULES.index(learning_rate)
-    settings.eta0, settings.power_t, settings.momentum, settings.nesterov = eta0, power_t, momentum, nesterov
-    settings.optimal_alpha = optimal_alpha
-    settings.beta_1, settings.beta_2, settings.batch_size, settings.shuffle = beta_1, beta_2, batch_size, shuffle
-    settings.seed, settings.max_iter, settings.tol, settings.n_iter_no_change = seed, max_iter, tol, n_iter_no_change
-    settings.average, settings.n_threads, settings.keep_path = average, n_threads, keep_path
+    read_settings(&settings, given)
+    settings.n_threads = n_threads
     hooks.context = <void *>hook
     if callback is not None:
         on_epoch = epoch_hook
@@ -364,19 +385,7 @@ def descend(Problem problem, Problem validation, start, *, str solver, str learn
                 raise hook.error
             if status not in (GD_NOT_FINITE, GD_DIVERGED):
                 raise_status(status, problem, validation)
-            out = {
-                "state": state_of(&state),
-                "loss_curve": curve_array(&report.loss), "validation_curve": curve_array(&report.validation),
-                "gradient_norm_curve": curve_array(&report.gradient_norm), "eta": curve_array(&report.eta),
-                "path": curve_array(&report.path).reshape(-1, size), "error": report.error,
-                "suboptimality": report.suboptimality, "usable_eta": report.usable_eta, "n_iter": report.n_iter,
-                "n_passes": report.n_passes, "best_epoch": report.best_epoch, "t": state.t,
-                "reason": REASONS[report.reason], "method": METHODS[report.method], "separable": bool(report.separable),
-                "diverged_epoch": report.diverged_epoch, "diverged_step": report.diverged_step,
-                "missing_threads": report.missing_threads,
-            }
-            name = {GD_OK: "ok", GD_NOT_FINITE: "not_finite", GD_DIVERGED: "diverged"}[status]
-            return name, copy_out(state.answer, size), out
+            return report_of(status, &state, &report)
         finally:
             gd_report_free(&report)
     finally:

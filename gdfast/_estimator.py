@@ -300,19 +300,6 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
                 loss=self.loss,
                 alpha=alpha,
                 l1_ratio=l1_ratio,
-                solver=self._solver(),
-                learning_rate=self.learning_rate,
-                eta0=self.eta0,
-                power_t=self.power_t,
-                optimal_alpha=self.alpha if self.learning_rate == "optimal" else None,
-                momentum=self.momentum,
-                nesterovs_momentum=self.nesterovs_momentum,
-                beta_1=self.beta_1,
-                beta_2=self.beta_2,
-                batch_size=self.batch_size,
-                shuffle=self.shuffle,
-                average=self.average,
-                n_iter_no_change=self.n_iter_no_change,
                 fit_intercept=self.fit_intercept,
                 sample_weight=train.sample_weight,
                 offset=train.offset,
@@ -320,10 +307,29 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
                 quantile=getattr(self, "quantile", 0.5),
                 bounds=self._bounds(),
                 n_outputs=self._n_outputs(),
-                random_state=self.random_state,
                 n_threads=self.n_threads,
+                **self._settings(),
                 **more,
             )
+
+    def _settings(self) -> dict[str, Any]:
+        """How `gradient_descent` is to go about it, but for when to stop."""
+        return {
+            "solver": self._solver(),
+            "learning_rate": self.learning_rate,
+            "eta0": self.eta0,
+            "power_t": self.power_t,
+            "optimal_alpha": self.alpha if self.learning_rate == "optimal" else None,
+            "momentum": self.momentum,
+            "nesterovs_momentum": self.nesterovs_momentum,
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "average": self.average,
+            "n_iter_no_change": self.n_iter_no_change,
+            "random_state": self.random_state,
+        }
 
     def _fitted_attributes(self, result: DescentResult, train: Rows) -> dict[str, Any]:
         curve = result.validation_curve

@@ -18,6 +18,7 @@ cdef extern from "gdfast.h" nogil:
                                                                     double *, double *)
     gd_status _descend_grid_ "gd_descend_grid"(const gd_grid *, const gd_settings *, int, const gd_hooks *, double *,
                                                gd_fit *, double *)
+    gd_status _descend_each "gd_descend_each"(const gd_grid *, gd_descent *, int, int, const gd_hooks *, double *)
     const char *_loss_name "gd_loss_name"(int)
     int _loss_is_margin "gd_loss_is_margin"(int)
     int _loss_is_smooth "gd_loss_is_smooth"(int)
@@ -68,6 +69,10 @@ cdef gd_status gd_grid_error_and_gradient(const gd_grid *grid, const double *coe
 cdef gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks,
                                double *weights, gd_fit *fits, double *n_passes) noexcept nogil:
     return _descend_grid_(grid, settings, stop_early, hooks, weights, fits, n_passes)
+
+cdef gd_status gd_descend_each(const gd_grid *grid, gd_descent *descents, int stop_early, int n_threads,
+                               const gd_hooks *hooks, double *n_passes) noexcept nogil:
+    return _descend_each(grid, descents, stop_early, n_threads, hooks, n_passes)
 
 cdef const char *gd_loss_name(int loss) noexcept nogil:
     return _loss_name(loss)

@@ -11,7 +11,7 @@ cdef class Grid:
     cdef gd_grid c
     cdef readonly Problem problem
     cdef readonly object roles
-    cdef object kept, room
+    cdef object kept, room, codes
 
     def __init__(self, Problem problem, models, roles=None):
         cdef int64_t m = 0, n_models = len(models)
@@ -37,8 +37,9 @@ cdef class Grid:
         if values is None:
             return NULL
         view = values
-        y = self.problem.y
-        if self.problem.c.target != GD_CODES or not 0 <= y.min() <= y.max() < view.shape[0]:
+        if self.codes is None:
+            self.codes = self.problem.y.min(), self.problem.y.max()
+        if self.problem.c.target != GD_CODES or not 0 <= self.codes[0] <= self.codes[1] < view.shape[0]:
             raise ValueError(f"y must be class codes below {view.shape[0]} where class_weight is given")
         self.kept.append(values)
         return &view[0]
@@ -98,3 +99,31 @@ def descend_grid(Grid grid, *, int64_t max_iter, double tol, int64_t n_iter_no_c
         "reason": np.array([REASONS[fits[i].reason] for i in range(m)]),
         "n_passes": n_passes,
     }
+
+
+def descend_each(Grid grid, settings, *, bint stop_early=False, int n_threads=1):
+    """All models by update rules on all rows, from all-zero weights; settings: for each a dict of what `descend` takes.
+
+    Returns for each what `descend` returns, their validation errors (n_models,), and how often X was read.
+    """
+    cdef int64_t n = grid.c.n_models, size = grid.problem.k * (grid.problem.d + 1), i
+    cdef gd_hooks hooks = make_hooks()
+    cdef gd_status status
+    cdef double n_passes = 0.0
+    if n < 1 or len(settings) != n:
+        raise ValueError(f"settings must be those of the {n} models, got {len(settings)}")
+    room = np.zeros(n * sizeof(gd_descent), dtype=np.uint8)
+    cdef gd_descent *descents = <gd_descent *>cnp.PyArray_DATA(room)
+    try:
+        for i in range(n):
+            read_settings(&descents[i].settings, settings[i])
+            raise_status(gd_state_init(&descents[i].state, &descents[i].settings, size))
+        with nogil:
+            status = gd_descend_each(&grid.c, descents, stop_early, n_threads, &hooks, &n_passes)
+        raise_status(status, grid.problem)
+        fits = [report_of(descents[i].status, &descents[i].state, &descents[i].report) for i in range(n)]
+        return fits, np.array([descents[i].validation for i in range(n)]), n_passes
+    finally:
+        for i in range(n):
+            gd_state_free(&descents[i].state)
+            gd_report_free(&descents[i].report)

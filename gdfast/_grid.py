@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from gdfast import _core
-from gdfast._arguments import error_terms
+from gdfast._arguments import DEFAULT_BATCH, error_terms, settings_for
 from gdfast._estimator import Rows
 from gdfast._labels import class_weights
 from gdfast._messages import warn
-from gdfast._model import Shape
+from gdfast._model import Shape, read_bounds
+from gdfast._result import complaint, divergence_message, overflow_message, silent_result
 from gdfast._splits import Split, roles
 from gdfast._targets import read_offset, read_rows, read_targets, read_weights
 from gdfast._threads import threads
@@ -103,7 +104,7 @@ def fit_points(points: Sequence[Point], data: Rows, splits: Sequence[Split | Non
     """Fit each point on the training rows of each split, None standing for all rows."""
     found: dict[Any, list[int]] = {}
     for i, point in enumerate(points):
-        found.setdefault(_company(point, data) or i, []).append(i)
+        found.setdefault(_company(point, data, splits) or i, []).append(i)
     fits: list[list[Fit]] = [[] for _ in points]
     groups, seconds = [0] * len(points), [0.0] * len(points)
     for number, (company, members) in enumerate(found.items()):
@@ -116,18 +117,38 @@ def fit_points(points: Sequence[Point], data: Rows, splits: Sequence[Split | Non
     return Fits(fits, groups, seconds)
 
 
-def _company(point: Point, data: Rows) -> tuple[Any, ...] | None:
+def _company(point: Point, data: Rows, splits: Sequence[Split | None]) -> tuple[Any, ...] | None:
     """Equal for points that can share their reads of X; None for a point that cannot."""
-    smooth = point._solver() == "auto" and point.loss in _core.SMOOTH_LOSSES
     classes = point._n_outputs()
-    if not smooth or point._bounds() is not None or point.callback is not None:
-        return None
-    if classes is not None and point.loss != "log_loss":
-        return None  # one against the rest
     several = classes is not None or data.y.ndim == 2
+    stops = (point.validation_fraction, point.random_state) if point.early_stopping else None
+    shared = (point.fit_intercept, point.n_threads, stops)
+    if point.callback is not None:
+        return None
+    if point._solver() != "auto":
+        kind = point.loss if several else None
+        return ("rule", kind, *shared, _limits(point, data)) if _takes_all_rows(point, data, splits) else None
+    if point.loss not in _core.SMOOTH_LOSSES or (classes is not None and point.loss != "log_loss"):
+        return None  # one class against the rest: several descents
     kind = point.loss if several else point.loss in _core.MARGIN_LOSSES
-    stops = (point.validation_fraction, point.random_state, point.n_iter_no_change) if point.early_stopping else None
-    return (kind, point.fit_intercept, point.max_iter, point.tol, point.n_threads, stops)
+    patience = point.n_iter_no_change if point.early_stopping else None
+    return ("auto", kind, *shared, _limits(point, data), point.max_iter, point.tol, patience)
+
+
+def _takes_all_rows(point: Point, data: Rows, splits: Sequence[Split | None]) -> bool:
+    """Whether each update of the rule is by all rows that train."""
+    most = max(data.X.shape[0] if split is None else len(split.train) for split in splits)
+    return point.solver == "gd" or (point.batch_size or DEFAULT_BATCH) >= most
+
+
+def _n_outputs(point: Point, data: Rows) -> int:
+    return point._n_outputs() or (data.y.shape[1] if data.y.ndim == 2 else 1)
+
+
+def _limits(point: Point, data: Rows) -> tuple[bytes | None, ...]:
+    """The bounds of the weights, equal where they are."""
+    bounds = read_bounds(point._bounds(), _n_outputs(point, data), data.X.shape[1])
+    return tuple(None if limit is None else limit.tobytes() for limit in bounds)
 
 
 def _validation(point: Point, data: Rows, rows: Numbers | None) -> tuple[Numbers | None, Numbers | None]:
@@ -172,64 +193,104 @@ def warn_of_failures(fits: Fits, names: Sequence[str], n_splits: int, error_scor
 def _together(points: Sequence[Point], data: Rows, splits: Sequence[Split | None]) -> list[list[Fit]]:
     one = points[0]
     n, d = data.X.shape
-    k = one._n_outputs() or (data.y.shape[1] if data.y.ndim == 2 else 1)
+    k = _n_outputs(one, data)
     codes = hasattr(one, "classes_")
     for loss in dict.fromkeys(point.loss for point in points if not codes):
         read_targets(data.y, n, loss, None)
-    X = as_rows(data.X)
+    lower, upper = read_bounds(one._bounds(), k, d)
     problem = _core.Problem(
-        X,
+        as_rows(data.X),
         data.y,
         loss=one.loss,
         n_outputs=k,
         codes=codes,
-        softmax=codes and k > 1,
+        softmax=codes and k > 1 and one.loss == "log_loss",
         weight=data.sample_weight,
         offset=read_offset(data.offset, n, k),
         fit_intercept=bool(one.fit_intercept),
+        lower=lower,
+        upper=upper,
     )
     parts = [_validation(one, data, None if split is None else split.train) for split in splits]
     for part in parts:
         for rows, name in zip(part, ("training rows", "validation rows"), strict=True):
             read_rows(rows, n, name, data.sample_weight)
-    weights, report = _descend(problem, points, data, splits, parts)
-    if np.isnan(report["error"]).any():
-        check_rows_finite(X, "X")
-    _warn_of_reasons(report, one.tol)
-    shape = Shape(k, d, single=k == 1)
-    fits = [_fit_of(point, data, shape, weights[i], report, i) for i, point in _repeated(points, len(splits))]
+    train, early = [part[0] for part in parts], bool(one.early_stopping)
+    tests = _table(train, [None if split is None else split.test for split in splits], n)
+    table = _table(train, [part[1] for part in parts], n) if early else tests
+    models = _models(points, data, [None if split is None else split.train for split in splits], _lines(train))
+    repeated = [point for point in points for _ in splits]
+    road = _minima if one._solver() == "auto" else _marches
+    weights, held_out, made = road(_core.Grid(problem, models, table), models, repeated, data, Shape(k, d, k == 1))
+    if early:
+        coef, intercept = np.split(weights, [k * d], axis=1)
+        given = np.ascontiguousarray(coef).reshape(-1, k, d), np.ascontiguousarray(intercept)
+        held_out = _core.grid_error_and_gradient(_core.Grid(problem, models, tests), *given, threads(one.n_threads))[1]
+    fits = [fit._replace(held_out=float(error)) for fit, error in zip(made, held_out, strict=True)]
     return [fits[i : i + len(splits)] for i in range(0, len(fits), len(splits))]
 
 
-def _repeated(points: Sequence[Point], times: int) -> list[tuple[int, Point]]:
-    return list(enumerate(point for point in points for _ in range(times)))
+_Made: TypeAlias = tuple[Doubles, Doubles, list[Fit]]  # weights (models, k d + k), validation errors, fits without them
 
 
-def _descend(
-    problem: _core.Problem,
-    points: Sequence[Point],
-    data: Rows,
-    splits: Sequence[Split | None],
-    parts: Sequence[tuple[Numbers | None, Numbers | None]],
-) -> tuple[Doubles, dict[str, Any]]:
-    """Weights (points x splits, k d + k) and what is known of each model, all in the same reads of X."""
-    one, n = points[0], data.X.shape[0]
-    tests = [None if split is None else split.test for split in splits]
-    early = bool(one.early_stopping)
-    train, whole = [part[0] for part in parts], [None if split is None else split.train for split in splits]
-    table = _table(train, [part[1] for part in parts] if early else tests, n)
-    models = _models(points, data, whole, _lines(train))
+def _minima(grid: _core.Grid, models: list[dict[str, Any]], points: Sequence[Point], data: Rows, shape: Shape) -> _Made:
+    """By solver "auto"."""
+    one = points[0]
     settings = {"max_iter": one.max_iter, "tol": -1.0 if one.tol is None else one.tol}
-    settings |= {"n_iter_no_change": one.n_iter_no_change, "stop_early": early, "n_threads": threads(one.n_threads)}
-    weights, report = descend_together(problem, models, table, **settings)
-    report["held_out"] = report["validation"]
-    if early:
-        cut = problem.k * problem.d
-        coef = np.ascontiguousarray(weights[:, :cut]).reshape(len(models), problem.k, problem.d)
-        grid = _core.Grid(problem, models, _table(train, tests, n))
-        given = coef, np.ascontiguousarray(weights[:, cut:])
-        report["held_out"] = _core.grid_error_and_gradient(grid, *given, threads(one.n_threads))[1]
-    return weights, report
+    settings |= {"n_iter_no_change": one.n_iter_no_change, "stop_early": bool(one.early_stopping)}
+    weights, report = descend_together(grid.problem, models, grid.roles, **settings, n_threads=threads(one.n_threads))
+    if np.isnan(report["error"]).any():
+        check_rows_finite(grid.problem.X, "X")
+    _warn_of_reasons(report, one.tol)
+    fits = [_fit_of(point, data, shape, weights[i], report, i) for i, point in enumerate(points)]
+    return weights, report["validation"], fits
+
+
+def _marches(
+    grid: _core.Grid, models: list[dict[str, Any]], points: Sequence[Point], data: Rows, shape: Shape
+) -> _Made:
+    """By update rules, each point with settings of its own."""
+    n, n_threads = data.X.shape[0], threads(points[0].n_threads)
+    settings = [
+        settings_for(
+            point.loss,
+            model["l2"] + model["l1"],
+            max_iter=point.max_iter,
+            tol=point.tol,
+            keep_path=False,
+            **point._settings(),
+        )
+        for point, model in zip(points, models, strict=True)
+    ]
+    for model, told in zip(models, settings, strict=True):
+        trained = n if model["split"] < 0 else int(np.maximum(grid.roles[model["split"]], 0).sum(dtype=np.int64))
+        told["batch_size"] = min(told["batch_size"], trained)
+    early = bool(points[0].early_stopping)
+    made, held_out, _ = _core.descend_each(grid, settings, stop_early=early, n_threads=n_threads)
+    if any(status != "ok" for status, _, _ in made):
+        check_rows_finite(grid.problem.X, "X")
+    whole: dict[int, Rows] = {}
+    fits, complaints = [], []
+    for point, model, told, (status, weights, report) in zip(points, models, settings, made, strict=True):
+        if status != "ok":
+            reach = float(np.abs(data.y).max())
+            diverged = status == "diverged"
+            text = (
+                divergence_message(report, told["eta0"]) if diverged else overflow_message(grid.problem.X, reach, None)
+            )
+            fits.append(Fit({}, np.nan, text))
+            continue
+        by_class = model["class_weight"]
+        if id(by_class) not in whole:
+            whole[id(by_class)] = data._replace(sample_weight=weighed(data, by_class))
+        train = whole[id(by_class)]
+        complaints += [complaint(report, told)]
+        result = silent_result(weights, report, told, shape, validated=early)
+        fits.append(
+            Fit({**point._fitted_attributes(result, train), "_standing": point._standing_after(result, train)}, np.nan)
+        )
+    _warn_of_complaints(complaints)
+    return np.stack([weights for _, weights, _ in made]), held_out, fits
 
 
 def descend_together(
@@ -262,7 +323,7 @@ def _models(
         terms = error_terms(point.loss, *point._penalty(), point.epsilon, getattr(point, "quantile", 0.5))
         class_weight = getattr(point, "class_weight", None)
         for i, (rows, line) in enumerate(zip(whole, lines, strict=True)):
-            key = (class_weight, i) if isinstance(class_weight, str) else id(class_weight)
+            key = (class_weight if isinstance(class_weight, str) else id(class_weight), i)
             if key not in found:
                 by_class = weigh(point, data, rows)
                 found[key] = None if by_class is None else same.setdefault(by_class.tobytes(), by_class)
@@ -284,7 +345,19 @@ def _fit_of(point: Any, data: Rows, shape: Shape, weights: Doubles, report: dict
         "_standing": point._standing_after(None, data),
         **point._model_attributes(*shape.split(weights), data),
     }
-    return Fit(attributes, float(report["held_out"][i]))
+    return Fit(attributes, np.nan)
+
+
+def _warn_of_complaints(complaints: Sequence[str]) -> None:
+    """One warning for all models that ended away from their optimum, in the words of the first."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    told = [text for text in complaints if text]
+    if told:
+        warn(
+            f"{len(told)} of {len(complaints)} fits ended away from their optimum, the first for this: {told[0]}",
+            ConvergenceWarning,
+        )
 
 
 def _warn_of_reasons(report: dict[str, Any], tol: float | None) -> None:

@@ -180,10 +180,10 @@ def _own_scores(models: list[Any], z: Any, y: Array, sample_weight: Array | None
     exponential = np.array([[model.loss in LOG_LINK] for model in models])
     answers = np.exp(z, out=z.copy(), where=exponential)
     weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
-    left = np.einsum("i,imk->mk", weight, np.square(y - answers))
-    spread = np.einsum("i,imk->mk", weight, np.square(y - np.average(y, axis=0, weights=weight)))
-    # r2_score's answers where the target does not vary: 1 for a perfect model, else 0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):  # an answer far out scores -inf, and what divides by 0 is not taken
+        left = np.einsum("i,imk->mk", weight, np.square(y - answers))
+        spread = np.einsum("i,imk->mk", weight, np.square(y - np.average(y, axis=0, weights=weight)))
+        # r2_score's answers where the target does not vary: 1 for a perfect model, else 0
         r2 = np.where(spread > 0, 1 - left / spread, np.where(left > 0, 0.0, 1.0))
     mean: Doubles = r2.mean(axis=1)
     return mean

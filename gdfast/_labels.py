@@ -84,4 +84,6 @@ def class_weights(
     weights: Array = compute_class_weight(class_weight, classes=classes, y=classes)
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise ValueError(f"class_weight must be finite and >= 0, got {class_weight!r}")
+    if not weights.all() and not np.bincount(codes, sample_weight, len(classes))[weights > 0].any():
+        raise ValueError(f"class_weight must leave samples with a weight above 0, got none under {class_weight!r}")
     return weights

@@ -187,19 +187,26 @@ def descent_result(
     weights: Doubles, report: dict[str, Any], settings: dict[str, Any], shape: Shape, *, validated: bool
 ) -> DescentResult:
     """The engine's report in the caller's terms, and the warnings that go with it."""
+    if report["missing_threads"]:
+        warn(f"{report['missing_threads']} threads could not be started; the work ran on fewer", RuntimeWarning)
+    text = complaint(report, settings)
+    if text:
+        from sklearn.exceptions import ConvergenceWarning
+
+        warn(text, ConvergenceWarning)
+    return silent_result(weights, report, settings, shape, validated=validated)
+
+
+def silent_result(
+    weights: Doubles, report: dict[str, Any], settings: dict[str, Any], shape: Shape, *, validated: bool
+) -> DescentResult:
+    """The engine's report in the caller's terms."""
     coef, intercept = shape.split(weights)
     method = _METHODS.get(report["method"], f"update rule {settings['solver']!r}")
     reason = _REASONS[report["reason"]]
     message = f"Stopped after {report['n_iter']} epochs and {report['n_passes']} passes: {reason} ({method})."
     if validated and report["best_epoch"]:
         message += f" Weights of the best epoch, {report['best_epoch']}."
-    if report["missing_threads"]:
-        warn(f"{report['missing_threads']} threads could not be started; the work ran on fewer", RuntimeWarning)
-    complaint = _complaint(report, settings)
-    if complaint:
-        from sklearn.exceptions import ConvergenceWarning
-
-        warn(complaint, ConvergenceWarning)
     return DescentResult(
         coef=coef,
         intercept=intercept,
@@ -219,7 +226,7 @@ def descent_result(
     )
 
 
-def _complaint(report: dict[str, Any], settings: dict[str, Any]) -> str:
+def complaint(report: dict[str, Any], settings: dict[str, Any]) -> str:
     """Cause and cure where the descent ended away from the optimum, else ""."""
     left = f"(about {report['suboptimality']:.1e} of the error is left to gain)"
     if report["separable"]:
@@ -234,7 +241,7 @@ def _complaint(report: dict[str, Any], settings: dict[str, Any]) -> str:
             "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit"
             f"{known}.{other}"
         )
-    if report["vanished"]:
+    if report.get("vanished"):
         return "The squares of y vanish in float64, and with them the error. Scale y."
     if report["reason"] == "no_improvement" and report["suboptimality"] > 0.1:
         return (

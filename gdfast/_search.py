@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,10 +23,9 @@ from gdfast._held_out import Scorer, minus_loss, score_fits, weighted
 from gdfast._messages import short
 from gdfast._sklearn import _fit_context
 from gdfast._splits import read_splits
-from gdfast._types import Doubles, Matrix
+from gdfast._types import ChoiceRule, Doubles, Matrix
 from gdfast.exceptions import DivergenceError
 
-Rule = Literal["best", "one_standard_error"]
 _Self = TypeVar("_Self", bound="Search")
 _OF_THE_MODEL = ("coef_", "intercept_", "classes_", "n_iter_", "loss_", "n_features_in_", "feature_names_in_")
 
@@ -39,7 +38,7 @@ class Search:
         "l1_ratio": [Number(Real, 0, 1, closed="both"), "array-like"],
         "cv": ["cv_object"],
         "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
-        "rule": [StrOptions(set(get_args(Rule)))],
+        "rule": [StrOptions(set(get_args(ChoiceRule)))],
         "refit": BOOLEAN,
         "fit_intercept": BOOLEAN,
         "max_iter": [COUNT],
@@ -57,7 +56,7 @@ class Search:
         l1_ratio: float | Sequence[float]
         cv: Any
         scoring: Any
-        rule: Rule
+        rule: ChoiceRule
         refit: bool
         verbose: int
         alpha_: float
@@ -112,7 +111,7 @@ class Search:
         ValueError
             If a parameter, the data or the splits are not as described; the message names it.
         gdfast.exceptions.DivergenceError
-            If the chosen model has no finite error on all rows.
+            If the chosen model has no finite error on all rows, or no point of the grid has one in all splits.
         RuntimeError
             If the estimator is being fitted already.
 
@@ -161,8 +160,11 @@ class Search:
         points = [learn(self._point(*pair), model) for pair in pairs]
         fits = fit_points(points, data, [*splits, None] if self.refit else splits)
         names = [f"alpha={alpha:.6g}, l1_ratio={ratio:g}" for alpha, ratio in pairs]
-        warn_of_failures(fits, names, len(splits), np.nan)
+        none_left = all(any(fit.failure for fit in of_point[: len(splits)]) for of_point in fits.fits)
+        warn_of_failures(fits, names, len(splits), "raise" if none_left else np.nan)
         scores, _ = score_fits(points, data, y, fits, splits, {"score": scorer}, np.nan)
+        if set(scores[0][0]) != {"score"}:
+            raise ValueError(f"scoring must return a number, got several: {short(scores[0][0])}")
         table = np.array([[score["score"] for score in row] for row in scores], dtype=np.float64)
         grid = table.reshape(len(l1_ratios), -1, len(splits))
         best = choose(grid, self.rule)
@@ -229,7 +231,7 @@ class Search:
 
 def _read_alphas(alphas: Any) -> int | Doubles:
     """A count, or the values, descending."""
-    if np.ndim(alphas) == 0:
+    if isinstance(alphas, Integral):
         return int(alphas)
     values = _numbers(alphas)
     if values is None or not (np.isfinite(values) & (values >= 0)).all():
@@ -268,7 +270,8 @@ def choose(scores: Doubles, rule: str) -> int:
     if rule == "best" or n_splits == 1:
         return best
     of_best = scores[line, best % means.shape[1]]
-    enough = of_best.mean() - of_best.std(ddof=1) / np.sqrt(n_splits)
+    with np.errstate(invalid="ignore"):  # infinite scores have no spread
+        enough = of_best.mean() - of_best.std(ddof=1) / np.sqrt(n_splits)
     return int(line * means.shape[1] + (means[line] >= enough).argmax())
 
 

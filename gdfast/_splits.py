@@ -25,6 +25,8 @@ def read_splits(cv: Any, X: Any, y: Array, classes: Array | None, codes: Array, 
 
     `params` go to the splitter: `groups`, say.
     """
+    if np.iterable(cv) and not hasattr(cv, "split"):
+        cv = [_pair(given, i) for i, given in enumerate(cv)]
     splitter = check_cv(cv, y, classifier=classes is not None)
     splits = [
         Split(
@@ -51,6 +53,14 @@ def read_splits(cv: Any, X: Any, y: Array, classes: Array | None, codes: Array, 
     return splits
 
 
+def _pair(given: Any, i: int) -> tuple[Any, Any]:
+    try:
+        train, test = given
+    except (TypeError, ValueError):
+        raise ValueError(f"cv must yield pairs (train, test), got {short(given)} as split {i}") from None
+    return train, test
+
+
 def _numbers(rows: Any, n: int, where: str) -> Numbers:
     numbers: Array = np.asarray(rows)
     if numbers.dtype.kind == "b" and numbers.shape == (n,):
@@ -59,10 +69,10 @@ def _numbers(rows: Any, n: int, where: str) -> Numbers:
         raise ValueError(f"cv must leave rows in every part, got none in the {where}")
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise ValueError(f"cv must yield row numbers, got {short(rows)} in the {where}")
-    numbers = numbers.astype(np.int64)
     if numbers.min() < -n or numbers.max() >= n:
         wrong = numbers[(numbers < -n) | (numbers >= n)][0]
         raise ValueError(f"cv must yield row numbers 0 ... {n - 1}, got {wrong} in the {where}")
+    numbers = numbers.astype(np.int64)
     numbers[numbers < 0] += n
     most = int(np.bincount(numbers).max())
     if most > _MOST_COPIES:

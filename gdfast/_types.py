@@ -17,6 +17,7 @@ __all__ = [
     "ArrayLike",
     "Bounds",
     "Callback",
+    "ChoiceRule",
     "ClassificationLoss",
     "Doubles",
     "LearningRate",
@@ -52,6 +53,7 @@ Loss = Literal[RegressionLoss, ClassificationLoss]
 Penalty = Literal["l2", "l1", "elasticnet"]
 Solver = Literal["auto", "gd", "sgd", "adagrad", "rmsprop", "adam"]
 LearningRate = Literal["auto", "constant", "invscaling", "optimal", "adaptive"]
+ChoiceRule = Literal["best", "one_standard_error"]
 
 
 class SparseMatrix(Protocol):

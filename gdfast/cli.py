@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import importlib
 import os
 import sys
@@ -16,28 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from gdfast.exceptions import ModelFileError
+from gdfast.options import add_choice, add_params, check_together, count, flag, fraction, seed, settings
 
 if TYPE_CHECKING:
     from gdfast._result import DescentState
-    from gdfast.training import Settings
 
 _PROGRAM = "gdfast"
-
-# Options that are parameters of the estimator. Those not given stay out of the namespace: its defaults hold.
-_PARAMS = (
-    "penalty",
-    "alpha",
-    "l1_ratio",
-    "epsilon",
-    "quantile",
-    "solver",
-    "learning_rate",
-    "eta0",
-    "batch_size",
-    "max_iter",
-    "tol",
-    "n_threads",
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,40 +91,6 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_fail(f"error: {message} (see {self.prog} --help)"))
 
 
-def _number(kind: Callable[[str], Any], rule: str, valid: Callable[[Any], bool]) -> Callable[[str], Any]:
-    """An argparse type: a number of a kind that obeys a rule."""
-
-    def convert(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not valid(value):
-            raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
-        return value
-
-    return convert
-
-
-_count = _number(int, "a whole number >= 1", lambda value: 1 <= value < 2**31)
-_seed = _number(int, "a whole number from 0 to 2**32 - 1", lambda value: 0 <= value < 2**32)
-_positive = _number(float, "a finite number > 0", lambda value: 0 < value < float("inf"))
-_not_negative = _number(float, "a finite number >= 0", lambda value: 0 <= value < float("inf"))
-_share = _number(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
-_level = _number(float, "a number between 0 and 1", lambda value: 0 < value < 1)
-_fraction = _number(float, "a number >= 0 and < 1", lambda value: 0 <= value < 1)
-
-
-def _tolerance(text: str) -> float | None:
-    return None if text == "none" else _not_negative(text)
-
-
-def _penalty(text: str) -> str | None:
-    if text not in ("l2", "l1", "elasticnet", "none"):
-        raise argparse.ArgumentTypeError(f"must be l2, l1, elasticnet or none, got {text!r}")
-    return None if text == "none" else text
-
-
 def _parser() -> argparse.ArgumentParser:
     import gdfast
 
@@ -174,40 +123,24 @@ def _add_train(commands: Any) -> None:
         help="auto: classification for text, true/false and up to 20 different whole numbers",
     )
     add("--loss", metavar="LOSS", help="squared_error, huber, poisson, ... or log_loss, hinge, ...")
-    _add_params(train)
+    add_params(train)
     add(
         "--validation",
-        type=_fraction,
+        type=fraction,
         default=0.2,
         metavar="FRACTION",
         help="rows held out to score the model (0.2)",
     )
+    add_choice(train)
     add("--early-stopping", action="store_true", help="keep the weights that do best on the held-out rows")
     add("--weight", metavar="COLUMN", help="weights of the rows")
     add("--offset", metavar="COLUMN", help="added to the raw score (log exposure, for poisson)")
     add("--drop", metavar="COLUMN", action="append", default=[], help="leave a column out (may be repeated)")
-    add("--seed", type=_seed, default=0, metavar="N", help="of the held-out rows and the order (default 0)")
+    add("--seed", type=seed, default=0, metavar="N", help="of held-out rows, folds and the order (default 0)")
     add("--out", metavar="MODEL", help="where to save the model")
     add("--plot", metavar="PNG", help="draw training and validation error per epoch")
     add("--quiet", action="store_true", help="print errors and warnings only")
     train.set_defaults(run=_train)
-
-
-def _add_params(train: argparse.ArgumentParser) -> None:
-    """Options that stay out of the namespace unless they are given."""
-    param = functools.partial(train.add_argument, default=argparse.SUPPRESS)
-    param("--penalty", type=_penalty, metavar="P", help="l2 (the default), l1, elasticnet or none")
-    param("--alpha", type=_not_negative, metavar="A", help="strength of the penalty (default 0.0001)")
-    param("--l1-ratio", type=_share, metavar="R", help="share of L1 in the elastic net")
-    param("--epsilon", type=_not_negative, metavar="E", help="width of the huber and insensitive losses")
-    param("--quantile", type=_level, metavar="Q", help="level of the quantile loss")
-    param("--solver", choices=("auto", "gd", "sgd", "adagrad", "rmsprop", "adam"))
-    param("--learning-rate", choices=("auto", "constant", "invscaling", "optimal", "adaptive"))
-    param("--eta0", type=_positive, metavar="ETA", help="learning rate of the schedules other than auto")
-    param("--batch-size", type=_count, metavar="N", help="rows per update")
-    param("--max-iter", type=_count, metavar="N", help="most epochs (default 1000)")
-    param("--tol", type=_tolerance, metavar="T", help="relative accuracy aimed at (default 1e-6), or none")
-    param("--threads", dest="n_threads", type=_count, metavar="N", help="most threads; changes no result")
 
 
 def _add_predict(commands: Any) -> None:
@@ -222,31 +155,9 @@ def _add_predict(commands: Any) -> None:
     add("data", metavar="DATA", help="CSV (also .gz) or Parquet file with the columns seen in training")
     add("--out", metavar="CSV", help="where to write (default: standard output)")
     add("--proba", action="store_true", help="add the probability of each class")
-    add("--threads", type=_count, metavar="N")
+    add("--threads", type=count, metavar="N")
     add("--quiet", action="store_true", help="print errors only")
     predict.set_defaults(run=_predict)
-
-
-def _check_together(options: argparse.Namespace) -> None:
-    """Refuse options that would be ignored or cannot work together."""
-    from gdfast.training import LOSSES
-
-    known = [loss for losses in LOSSES.values() for loss in losses]
-    if options.loss is not None and options.loss not in known:
-        raise ValueError(f"--loss must be one of {', '.join(known)}, got {options.loss!r}")
-    given = vars(options)
-    if ("l1_ratio" in given) != (given.get("penalty") == "elasticnet"):
-        raise ValueError("--l1-ratio R must go with --penalty elasticnet, and the other way round")
-    if "eta0" in given and given.get("learning_rate") not in ("constant", "invscaling", "adaptive"):
-        raise ValueError("--eta0 must go with --learning-rate constant, invscaling or adaptive")
-    if "quantile" in given and options.loss != "quantile":
-        raise ValueError("--quantile must go with --loss quantile")
-    if options.early_stopping and options.validation == 0:
-        raise ValueError("--early-stopping must go with --validation above 0")
-    used = [options.target, options.weight, options.offset, *options.drop]
-    for name in used:
-        if name is not None and used.count(name) > 1:
-            raise ValueError(f"column {name!r} must have one part (--target, --weight, --offset, --drop), got two")
 
 
 def _check_output(option: str, path: str | None, *inputs: str | None) -> None:
@@ -267,9 +178,9 @@ def _check_output(option: str, path: str | None, *inputs: str | None) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from gdfast import modelfile, printout, table, training
+    from gdfast import choosing, modelfile, printout, table, training
 
-    _check_together(options)
+    check_together(options)
     _check_output("--out", options.out, options.data, options.plot)
     _check_output("--plot", options.plot, options.data)
     if options.plot:
@@ -277,18 +188,21 @@ def _train(options: argparse.Namespace) -> None:
     say = _printer(options.quiet)
     _limit_arrow_threads(vars(options).get("n_threads"))
     data = table.read_table(options.data, drop=options.drop)
-    for option in ("target", "weight", "offset"):
-        name = getattr(options, option)
+    for option in ("target", "weight", "offset", "cv_groups"):
+        name = vars(options).get(option)
         if name is not None and name not in data.column_names:
-            raise ValueError(f"--{option} must be a column of {options.data!r}, got {name!r}")
-    problem = training.prepare(data, _settings(options))
+            raise ValueError(f"{flag(option)} must be a column of {options.data!r}, got {name!r}")
+    problem = training.prepare(data, settings(options))
     del data
     say(printout.problem_text(options.data, problem))
+    if problem.settings.grid is not None:
+        choice, problem, seconds, messages = choosing.choose(problem)
+        say(printout.choice_text(choice, seconds) + "\n")
+        _warn_of(messages)
     with _progress(options) as callback:
         outcome = training.fit(problem, callback=callback, curves=bool(options.plot))
     say(printout.outcome_text(outcome))
-    for message in outcome.warnings:
-        _fail(f"warning: {message}")
+    _warn_of(outcome.warnings)
     if options.plot:
         with modelfile.atomic_file(options.plot) as file:
             printout.draw_curves(problem, outcome, file, options.plot)
@@ -298,21 +212,9 @@ def _train(options: argparse.Namespace) -> None:
         say(printout.line("saved", f"{options.out} ({os.path.getsize(options.out):,} bytes)"))
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    from gdfast.training import Settings
-
-    given = vars(options)
-    return Settings(
-        target=options.target,
-        task=options.task,
-        loss=options.loss,
-        weight=options.weight,
-        offset=options.offset,
-        validation=options.validation,
-        seed=options.seed,
-        early_stopping=options.early_stopping,
-        params={name: given[name] for name in _PARAMS if name in given},
-    )
+def _warn_of(messages: list[str]) -> None:
+    for message in messages:
+        _fail(f"warning: {message}")
 
 
 def _printer(quiet: bool) -> Callable[[str], None]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gdfast import _core
-from gdfast._arguments import choice, count, descent_settings, error_terms, flag, positive
+from gdfast._arguments import count, error_terms, flag, positive, settings_for
 from gdfast._model import read_bounds, read_model, read_start, read_state
 from gdfast._result import (
     DescentPath,
@@ -404,9 +404,9 @@ def gradient_descent(
     (2.0, 1.0, True)
     """
     terms = error_terms(loss, alpha, l1_ratio, epsilon, quantile)
-    if loss == "perceptron":
-        solver, learning_rate, eta0 = _perceptron_rule(solver, learning_rate, eta0, terms["l2"] + terms["l1"])
-    settings = descent_settings(
+    settings = settings_for(
+        loss,
+        terms["l2"] + terms["l1"],
         solver=solver,
         learning_rate=learning_rate,
         eta0=eta0,
@@ -427,8 +427,6 @@ def gradient_descent(
     )
     n_threads = threads(n_threads)
     terms["fit_intercept"] = flag(fit_intercept, "fit_intercept")
-    if settings["learning_rate"] == "optimal" and terms["l2"] + terms["l1"] + settings["optimal_alpha"] == 0.0:
-        raise ValueError("alpha (or optimal_alpha) must be > 0 for learning_rate='optimal', got 0")
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
 
@@ -467,14 +465,6 @@ def gradient_descent(
         )
     report["vanished"] = report["error"] == 0.0 and loss in _SQUARES and 0.0 < reach < _SMALLEST_SQUARE
     return descent_result(weights, report, settings, shape, validated=validation is not None)
-
-
-def _perceptron_rule(solver: Any, learning_rate: Any, eta0: Any, penalty: float) -> tuple[Any, Any, Any]:
-    """Where w = 0 minimises the error but separates nothing, the rule is the thing, not its optimum."""
-    solver = choice(solver, "solver", options=_core.SOLVERS)
-    if solver == "gd" and choice(learning_rate, "learning_rate", options=_core.SCHEDULES) == "auto":
-        return solver, "constant", 1.0 / max(1.0, penalty)  # any rate gives the same decisions
-    return "sgd" if solver == "auto" else solver, learning_rate, eta0
 
 
 def _validation_problem(

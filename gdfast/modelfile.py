@@ -1,8 +1,8 @@
 """Model files that are safe to load from strangers: one JSON file, no code in it, every field checked.
 
-Layout (version 2), keys in any order, none missing, none else:
+Layout (version 3), keys in any order, none missing, none else:
 
-    format, version     "gdfast-model", 2
+    format, version     "gdfast-model", 3
     sha256              of all the rest, as canonical JSON: damage is seen, whatever byte it hits
     versions            names and versions of the software that wrote the file
     task                "regression" or "classification"
@@ -13,6 +13,8 @@ Layout (version 2), keys in any order, none missing, none else:
                         intercept, n_iter and loss alone
     spread              standard deviation of each feature in training: ranks the coefficients
     summary             rows, held_out_rows, converged, message, scores
+    choice              folds, scoring, rule, points, best, simplest; null if nothing was chosen. Not in files of
+                        version 2 and 1
 
 Arrays are {"dtype": "<f8", "shape": [10, 64], "base64": ...}. Sizes are compared with the text that is there
 before anything is allocated. Reading a file imports nothing and runs nothing that the file could choose.
@@ -46,6 +48,7 @@ from gdfast._fields import (
 )
 from gdfast._messages import short
 from gdfast._types import Doubles
+from gdfast.choosing import RULES, Choice, Point
 from gdfast.encoder import MAX_CATEGORIES, Column, Encoder
 from gdfast.exceptions import ModelFileError
 from gdfast.portable import FORMAT as ESTIMATOR_FORMAT
@@ -60,7 +63,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "VERSION", "Model", "atomic_file", "load", "save"]
 
 FORMAT = "gdfast-model"
-VERSION = 2
+VERSION = 3
 
 _ESTIMATORS = {"regression": "GDRegressor", "classification": "GDClassifier"}
 
@@ -87,6 +90,8 @@ class Model:
         Standard deviation of each feature in training.
     summary : dict
         rows, held_out_rows (int), converged (bool), message (str), scores (list of [name, model, constant]).
+    choice : gdfast.choosing.Choice or None
+        Of the penalty, by cross-validation.
     versions : dict of str to str
     """
 
@@ -100,6 +105,7 @@ class Model:
     estimator: Estimator
     spread: Doubles
     summary: dict[str, Any]
+    choice: Choice | None
     versions: dict[str, str]
 
     @property
@@ -142,6 +148,7 @@ class Model:
             "estimator": estimator_document(self.estimator),
             "spread": array_document(self.spread),
             "summary": self.summary,
+            "choice": None if self.choice is None else dataclasses.asdict(self.choice),
         }
 
 
@@ -297,6 +304,7 @@ def _checked_model(document: dict[str, Any]) -> Model:
         estimator=_estimator(fields, task, len(classes), n_features, version),
         spread=fields.array("spread", [(n_features,)]),
         summary=_summary(fields.object("summary")),
+        choice=None if version < 3 or fields.is_null("choice") else _choice(fields.object("choice")),
         versions=_versions(fields.object("versions"), document["versions"]),
     )
     fields.end()
@@ -394,6 +402,25 @@ def _summary(fields: Fields) -> dict[str, Any]:
     }
     fields.end()
     return summary
+
+
+def _choice(fields: Fields) -> Choice:
+    points = fields.list("points", most=MAX_ITEMS, rule="a point of the grid and its score", valid=_is_point)
+    best, simplest = fields.count("best"), fields.count("simplest")
+    for key, value in (("best", best), ("simplest", simplest)):
+        if value >= len(points):
+            fields.refuse(key, f"one of the {len(points)} points", value)
+    words, scoring, rule = fields.text("folds"), fields.text("scoring"), fields.text("rule", among=RULES)
+    fields.end()
+    return Choice(words, scoring, rule, [Point(*values) for values in points], best, simplest)
+
+
+def _is_point(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != len(Point._fields):
+        return False
+    *numbers, count = value
+    valid = all(map(is_number, numbers[:2])) and all(part is None or is_number(part) for part in numbers[2:])
+    return valid and (count is None or (type(count) is int and count >= 0))
 
 
 def _is_score(value: Any) -> bool:

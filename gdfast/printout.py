@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from gdfast.choosing import Choice, Grid
     from gdfast.modelfile import Estimator, Model
     from gdfast.scoring import Part
     from gdfast.training import Outcome, Problem
 
-__all__ = ["draw_curves", "line", "model_text", "outcome_text", "plot_curves", "prediction_text", "problem_text"]
+__all__ = [
+    "choice_text",
+    "draw_curves",
+    "line",
+    "model_text",
+    "outcome_text",
+    "plot_curves",
+    "prediction_text",
+    "problem_text",
+]
 
 _STRONGEST = 10  # features listed
+_MOST_ALPHAS = 25  # that are listed, with those that are marked
 _LABEL = 12  # width of the words on the left
 _WIDTH = 110
 _COLOURS = ("#0072B2", "#D55E00")  # blue and vermilion: told apart by colour-blind eyes too
@@ -79,9 +90,13 @@ def problem_text(path: str, problem: Problem) -> str:
     lines = [line("data", f"{path}: {rows}, {' and '.join(kinds)}{made}, stored as {problem.train.X.dtype}")]
     lines += [line("", note) for note in problem.notes]
     lines.append(line("target", f"{settings.target}: {_target_words(problem)}"))
+    grid = settings.grid
     if n_held_out:
         use = "to stop in time and to score" if stops_early(problem) else "to score"
-        lines.append(line("rows", f"{n_train:,} to train on, {n_held_out:,} held out {use} (seed {settings.seed})"))
+        which = "the last in time" if grid is not None and grid.folds.in_time else f"seed {settings.seed}"
+        lines.append(line("rows", f"{n_train:,} to train on, {n_held_out:,} held out {use} ({which})"))
+    if grid is not None:
+        lines.append(line("choosing", _grid_words(grid, bool(problem.classes))))
     return "\n".join(lines)
 
 
@@ -108,6 +123,32 @@ def outcome_text(outcome: Outcome) -> str:
     ]
     lines += ["", _score_table(summary)] if summary["scores"] else []
     return "\n".join([*lines, "", _strongest(model), ""])
+
+
+def choice_text(choice: Choice, seconds: float | None = None) -> str:
+    """What was chosen, among what, and how those scored.
+
+    Parameters
+    ----------
+    choice : gdfast.choosing.Choice
+    seconds : float, optional
+        How long it took.
+
+    Returns
+    -------
+    text : str
+        Several lines.
+    """
+    points, chosen = choice.points, choice.points[choice.chosen]
+    ratio = f" and l1_ratio {chosen.l1_ratio:g}" if chosen.l1_ratio else ""
+    rule = "best" if choice.rule == "best" else "simplest within one standard error of the best"
+    took = "" if seconds is None else f", in {seconds:.3g} s"
+    what = f"alpha {chosen.alpha:.4g}{ratio}: the {rule} of {_many(len(points), 'point')} in {choice.folds}{took}"
+    lines = [line("chosen", what)]
+    alphas = [point.alpha for point in points if point.l1_ratio == points[choice.best].l1_ratio]
+    if points[choice.best].alpha == min(alphas) < max(alphas):
+        lines.append(line("", "the best is the weakest penalty tried: still weaker ones may be better"))
+    return "\n".join([*lines, "", *_choice_tables(choice)])
 
 
 def prediction_text(options: argparse.Namespace, model: Model, n_rows: int, scored: Part | None) -> str:
@@ -164,6 +205,7 @@ def model_text(path: str, model: Model) -> str:
         line("training", f"{_many(summary['rows'], 'row')}, {_many(model.estimator.n_iter_, 'epoch')}{end}"),
         line("written by", ", ".join(f"{name} {version}" for name, version in model.versions.items())),
     ]
+    lines += [] if model.choice is None else [choice_text(model.choice)]
     lines += ["", _score_table(summary)] if summary["scores"] else []
     return "\n".join([*lines, "", _strongest(model)])
 
@@ -268,6 +310,48 @@ def _objective(estimator: Estimator) -> str:
         return f"{estimator.loss}, no penalty"
     ratio = f", l1_ratio {estimator.l1_ratio:g}" if penalty == "elasticnet" else ""
     return f"{estimator.loss} + {penalty} penalty (alpha {estimator.alpha:g}{ratio})"
+
+
+def _grid_words(grid: Grid, of_classes: bool) -> str:
+    """What is going to be tried."""
+    n_alphas = grid.alphas if isinstance(grid.alphas, int) else len(grid.alphas)
+    ratios = f" for each of {len(grid.l1_ratios)} l1_ratios" if len(grid.l1_ratios) > 1 else ""
+    n_models = n_alphas * len(grid.l1_ratios) * grid.folds.n
+    return f"{_many(n_alphas, 'alpha')}{ratios} in {grid.folds.words(of_classes)}: {n_models:,} models"
+
+
+def _choice_tables(choice: Choice) -> list[str]:
+    """The alphas of the chosen l1_ratio, some if they are many; the best of each l1_ratio if there are several."""
+    by_ratio: dict[float, list[int]] = {}
+    for i, point in enumerate(choice.points):
+        by_ratio.setdefault(point.l1_ratio, []).append(i)
+    here = by_ratio[choice.points[choice.chosen].l1_ratio]
+    step = -(-len(here) // _MOST_ALPHAS)
+    shown = [i for place, i in enumerate(here) if place % step == 0 or i in (choice.best, choice.simplest)]
+    tables = [_point_table(choice, ["alpha" if step == 1 else f"alpha ({len(shown)} of {len(here)})"], shown)]
+    if len(by_ratio) > 1:
+        best = [max(row, key=lambda i: choice.merit(choice.points[i])) for row in by_ratio.values()]
+        tables += ["", _point_table(choice, ["l1_ratio", "best alpha"], best)]
+    return tables
+
+
+def _point_table(choice: Choice, head: list[str], shown: list[int]) -> str:
+    """Points of a grid by their alpha, or by both of their parameters; what is special about some stands behind."""
+    special = {choice.best: ["best"]}
+    special.setdefault(choice.simplest, []).append("one standard error")
+    special[choice.chosen].append("chosen")
+    marks = [", ".join(special.get(i, [])) for i in shown]
+    width = max(map(len, marks))
+    counted = any(choice.points[i].non_zero is not None for i in shown)
+    rows = []
+    for i, mark in zip(shown, marks, strict=True):
+        point = choice.points[i]
+        known = [f"{point.l1_ratio:g}", f"{point.alpha:.4g}"][-len(head) :]
+        count = [str(point.non_zero)] if counted else []
+        rows.append([*known, _figure(point.mean), _figure(point.spread), *count, f"{mark:<{width}}"])
+    kind = "less" if choice.of_loss else "more"
+    columns = [f"mean {_shown(choice.scoring)} ({kind} is better)", "spread", *["non-zero weights"][:counted]]
+    return _table([*head, *columns, ""], rows)
 
 
 def _score_table(summary: dict[str, Any]) -> str:

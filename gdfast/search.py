@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
 from gdfast._checks import FRACTION, NOT_NEGATIVE
-from gdfast._search import Rule, Search
-from gdfast._types import Bounds, ClassificationLoss, RegressionLoss
+from gdfast._search import Search
+from gdfast._types import Bounds, ChoiceRule, ClassificationLoss, RegressionLoss
 from gdfast.classifier import ClassModel, GDClassifier
 from gdfast.regressor import GDRegressor, NumberModel
 
@@ -132,7 +132,7 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
         l1_ratio: float | Sequence[float] = 0.0,
         cv: Any = 5,
         scoring: Any = None,
-        rule: Rule = "best",
+        rule: ChoiceRule = "best",
         refit: bool = True,
         loss: RegressionLoss = "squared_error",
         fit_intercept: bool = True,
@@ -295,7 +295,7 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
         l1_ratio: float | Sequence[float] = 0.0,
         cv: Any = 5,
         scoring: Any = None,
-        rule: Rule = "best",
+        rule: ChoiceRule = "best",
         refit: bool = True,
         loss: ClassificationLoss = "log_loss",
         fit_intercept: bool = True,

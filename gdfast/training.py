@@ -21,6 +21,7 @@ from gdfast._types import Array, ClassificationLoss, Doubles, Numbers, Regressio
 from gdfast.encoder import MAX_CATEGORIES, Encoder, label_positions
 from gdfast.modelfile import Model, software_versions
 from gdfast.scoring import Part, scores_beside_constant
+from gdfast.splitting import check_classes, hold_out
 from gdfast.table import (
     TableError,
     column_kind,
@@ -32,6 +33,7 @@ from gdfast.table import (
 )
 
 if TYPE_CHECKING:
+    from gdfast.choosing import Choice, Grid
     from gdfast.modelfile import Estimator
 
 __all__ = ["LOSSES", "Outcome", "Problem", "Settings", "fit", "prepare"]
@@ -66,6 +68,8 @@ class Settings:
         Whether the held-out rows say when to stop with solver "auto" too.
     params : dict
         Further parameters of the estimator.
+    grid : gdfast.choosing.Grid or None
+        What is to be chosen among before the training.
     """
 
     target: str
@@ -77,6 +81,12 @@ class Settings:
     seed: int = 0
     early_stopping: bool = False
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
+    grid: Grid | None = None
+
+    @property
+    def groups(self) -> str | None:
+        """Column of the groups whose rows stay together, a str or None."""
+        return None if self.grid is None else self.grid.folds.groups
 
 
 @dataclasses.dataclass
@@ -94,8 +104,12 @@ class Problem:
     encoder : Encoder
     train : Part
     held_out : Part or None
+    groups : ndarray of shape (n_train,) or None
+        Group of each row to train on.
     notes : list of str
         What was decided or left out on the way.
+    choice : gdfast.choosing.Choice or None
+        What was chosen, once it was.
     """
 
     settings: Settings
@@ -104,7 +118,9 @@ class Problem:
     encoder: Encoder
     train: Part
     held_out: Part | None
+    groups: Numbers | None
     notes: list[str]
+    choice: Choice | None = None
 
 
 @dataclasses.dataclass
@@ -159,7 +175,12 @@ def prepare(table: pa.Table, settings: Settings) -> Problem:
     )
     features = _features(table, settings, notes)
     _refuse_infinite(features, row_numbers)
-    rows, held_out_rows = _split(len(y), y if classes else None, settings)
+    groups = None if settings.groups is None else _group_numbers(settings.groups, table[settings.groups], row_numbers)
+    in_time = settings.grid is not None and settings.grid.folds.in_time
+    codes = y if classes else None
+    rows, held_out_rows = hold_out(settings.validation, codes, len(y), groups, in_time, settings.seed)
+    if classes and rows is not None:
+        check_classes(y[rows], classes, f"--validation {settings.validation:g}")
     for part, chosen in (("train on", rows), ("hold out", held_out_rows)):
         if weight is not None and chosen is not None and not weight[chosen].any():
             raise TableError(f"weight column {settings.weight!r} must be > 0 in some rows to {part}, got only 0")
@@ -170,7 +191,7 @@ def prepare(table: pa.Table, settings: Settings) -> Problem:
     if held_out_rows is not None:
         chosen = features.take(held_out_rows)
         held_out = Part(encoder.encode(chosen), *_take(held_out_rows, y, weight, offset))
-    return Problem(settings, kind, classes, encoder, train, held_out, notes)
+    return Problem(settings, kind, classes, encoder, train, held_out, _take(rows, groups)[0], notes)
 
 
 def fit(problem: Problem, *, callback: Callable[[DescentState], Any] | None = None, curves: bool = False) -> Outcome:
@@ -236,6 +257,7 @@ def fit(problem: Problem, *, callback: Callable[[DescentState], Any] | None = No
         estimator=estimator,
         spread=_spread(train.X),
         summary=_summary(problem, converged, messages),
+        choice=problem.choice,
         versions=software_versions(),
     )
     if held_out is not None:
@@ -344,7 +366,7 @@ def _encode_target(
 
 def _features(table: pa.Table, settings: Settings, notes: list[str]) -> pa.Table:
     """The columns to learn from; those without any value are left out."""
-    used = {settings.target, settings.weight, settings.offset}
+    used = {settings.target, settings.weight, settings.offset, settings.groups}
     names = [name for name in table.column_names if name not in used]
     empty = [name for name in names if table[name].null_count == table.num_rows]
     if empty:
@@ -370,27 +392,16 @@ def _refuse_infinite(features: pa.Table, row_numbers: Numbers) -> None:
                 raise TableError(f"column {name!r} must hold finite numbers, got an infinite one in {place}")
 
 
-def _split(n_rows: int, codes: Array | None, settings: Settings) -> tuple[Numbers, Numbers] | tuple[None, None]:
-    """Row numbers to train on and to hold out (None, None without validation); classes in equal shares.
-
-    A class with a single row can only be trained on, so those rows stay out of the draw.
-    """
-    from sklearn.model_selection import train_test_split
-
-    if settings.validation == 0:
-        return None, None
-    rows = np.arange(n_rows)
-    alone = np.zeros(n_rows, dtype=bool) if codes is None else np.bincount(codes)[codes] < 2
-    try:
-        train, held_out = train_test_split(
-            rows[~alone],
-            test_size=settings.validation,
-            random_state=settings.seed,
-            stratify=None if codes is None else codes[~alone],
-        )
-    except ValueError as error:
-        raise TableError(f"--validation {settings.validation:g} of {n_rows} rows cannot be held out: {error}") from None
-    return np.sort(np.concatenate([train, rows[alone]])), np.sort(held_out)
+def _group_numbers(name: str, column: pa.ChunkedArray, row_numbers: Numbers) -> Numbers:
+    """A number per group of rows; a row must have one."""
+    if pa.types.is_nested(column.type):
+        raise TableError(f"group column {name!r} must hold plain values, got {column.type}")
+    missing = pc.is_null(column, nan_is_null=pa.types.is_floating(column.type)).to_numpy()
+    if missing.any():
+        place = data_row(missing, row_numbers)
+        raise TableError(f"group column {name!r} must hold values, got a missing value in {place}")
+    numbers: Numbers = column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    return numbers
 
 
 # -------------------------------------------------------------------------------------- around the fit

@@ -42,7 +42,7 @@ static void scores_task(void *context, int64_t task, int worker) {
     int64_t to = gd_min(pass->problem->n, (task + 1) * job->rows_per_task), k = pass->k;
     double *z = engine->stacks + worker * GD_BLOCK_ROWS * k;
     for (int64_t at = task * job->rows_per_task; at < to; at += GD_BLOCK_ROWS) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         int64_t rows = gd_min(to - at, GD_BLOCK_ROWS);
         engine->kernels->scores[pass->doubles](pass, &engine->scratch[worker], at, rows, z);
         if (job->out_is_float)

@@ -245,7 +245,7 @@ static void sum_chunk(void *context, int64_t chunk, int worker) {
     int64_t to = gd_min(job->count, from + engine->chunk_blocks * GD_BLOCK_ROWS), done = 0;
     double *stack = engine->stacks + worker * (engine->levels + 1) * size, *leaf = stack + engine->levels * size;
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS, done++) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         engine->kernels->block[pass->doubles](pass, &engine->scratch[worker], job->first + at,
                                               gd_min(to - at, GD_BLOCK_ROWS), leaf);
         int64_t level = 0;
@@ -274,7 +274,7 @@ static void sum_sparse_chunk(void *context, int64_t chunk, int worker) {
     double *sums = engine->partials + chunk * size;
     memset(sums, 0, sizeof *sums * (size_t)size);
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         engine->kernels->csr_block(&engine->pass, &engine->scratch[worker], job->first + at, gd_min(to - at, GD_BLOCK_ROWS), sums);
     }
 }

@@ -230,6 +230,20 @@ typedef int (*gd_epoch_hook)(void *context, const gd_epoch *epoch);
 gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, const gd_settings *settings,
                      const gd_hooks *hooks, gd_epoch_hook on_epoch, gd_state *state, gd_report *report);
 
+/* One of the descents of gd_descend_each: what gd_descend is told, and what it returns. */
+typedef struct gd_descent {
+    gd_settings settings; /* solver gd, or another rule with a batch_size of 0 or of no fewer rows than train; n_threads is not looked at */
+    gd_state state;       /* from gd_state_init: where to start, and the answer */
+    gd_report report;     /* to be freed by gd_report_free, whatever came of it */
+    gd_status status;     /* GD_OK, GD_NOT_FINITE or GD_DIVERGED */
+    double validation;    /* at the answer: mean loss of the rows that validate, NaN if there are none */
+} gd_descent;
+
+/* All models of a grid by update rules on all rows, each by settings of its own, sharing each read of X: what gd_descend makes of each alone
+ * on its rows, to rounding. descents (n_models); n_passes: reads of X, whatever the number of models; stop_early: the rows that validate end
+ * a descent as those of `validation` in gd_descend do. A descent that fails leaves the others alone. */
+gd_status gd_descend_each(const gd_grid *grid, gd_descent *descents, int stop_early, int n_threads, const gd_hooks *hooks, double *n_passes);
+
 /* What came of a model. error NaN: the data or its start are not finite. */
 typedef struct gd_fit {
     double error, validation; /* E over the rows that train; mean loss of those that validate, NaN if there are none */

@@ -2,7 +2,9 @@
  * the point's minimum over a sample of rows, in the metric of its curvature there, and each step of all of them is one read of X.
  * Samples grow by stages, so that the first steps, far from the minimum, cost next to nothing.
  *
- * A model's path depends on its own numbers alone: neither who shares its reads nor how many threads there are changes a bit.
+ * A model's path depends on its own numbers alone: neither who shares its reads nor how many threads there are changes a bit. Two
+ * exceptions: squared error with L1 or bounds (squared.c) sets out from the minimum under the next stronger penalty of its mixture and
+ * split, if the grid has one; and the last bits of moments depend on the splits of the grid, which say how its rows are summed.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -91,15 +93,6 @@ static gd_problem problem_of(const gd_grid *grid, const gd_model *model) {
     return problem;
 }
 
-/* values (m) = a column of a value per row of the problem, over the builder's rows: the scores of that column. */
-static gd_status read_column(const gd_journey *journey, const gd_matrix *column, double *values) {
-    static const double one = 1.0, zero = 0.0;
-    gd_problem of_column = journey->builder.engine.problem;
-    of_column.X = *column, of_column.weight.data = of_column.offset.data = NULL;
-    of_column.n_outputs = 1, of_column.double_lanes = 1, of_column.softmax = 0;
-    return gd_scores(&of_column, &one, &zero, 1, journey->hooks, values, 0);
-}
-
 /* What the rows of the builder weigh to models that do not take them all alike. */
 static gd_status find_row_weights(gd_journey *journey, int classes) {
     const gd_problem *problem = &journey->builder.engine.problem;
@@ -109,8 +102,8 @@ static gd_status find_row_weights(gd_journey *journey, int classes) {
     if (!journey->rows) return GD_NO_MEMORY;
     journey->s = journey->rows + m, journey->codes = journey->s + m;
     for (int64_t i = 0; i < m; i++) journey->s[i] = 1.0;
-    if (problem->weight.data) status = read_column(journey, &problem->weight, journey->s);
-    if (!status && classes) status = read_column(journey, &problem->y, journey->codes);
+    if (problem->weight.data) status = gd_read_column(problem, &problem->weight, journey->hooks, journey->s);
+    if (!status && classes) status = gd_read_column(problem, &problem->y, journey->hooks, journey->codes);
     return status;
 }
 
@@ -198,7 +191,7 @@ static gd_status rebuild_model(void *context, gd_member *member) { return rebuil
 
 /* ---- stages ------------------------------------------------------------------------------------------------------ */
 
-/* Biases of the best constant models, from a look at all-zero weights. */
+/* Biases of the best constant models, from a look at all-zero weights; where bounds leave no such weights, the look alone. */
 static gd_status start_biases(gd_journey *journey, gd_many *many, gd_flock *flock, const int64_t *models) {
     const gd_problem *problem = &journey->grid->problem;
     for (int64_t i = 0; i < flock->n; i++)
@@ -208,7 +201,7 @@ static gd_status start_biases(gd_journey *journey, gd_many *many, gd_flock *floc
         gd_problem one = problem_of(journey->grid, journey->points[i].model);
         int64_t n_coef = problem->n_outputs * problem->X.n_cols;
         if (isfinite(flock->error[i])) journey->points[i].first_error = fabs(flock->error[i]);
-        for (int64_t c = 0; c < problem->n_outputs && problem->fit_intercept; c++)
+        for (int64_t c = 0; c < problem->n_outputs && problem->fit_intercept && gd_norm(n_coef, journey->points[i].weights) == 0.0; c++)
             journey->points[i].weights[n_coef + c] = gd_walk_best_bias(&one, flock->gradients[i][n_coef + c]);
     }
     return status;
@@ -356,13 +349,17 @@ static gd_status descend_apart(gd_journey *journey, gd_many *many, int64_t n, in
 
 /* The points of one batch, and then their models. */
 static gd_status descend_points(gd_journey *journey, gd_many *many, double *weights, gd_fit *fits) {
+    const gd_problem *problem = &journey->grid->problem;
     const gd_point *points = journey->points, *last = points + journey->n_points - 1;
     int64_t n = last->first + last->count - points->first, i = 0, size = journey->size;
     int64_t most = gd_min(STAGE_STEPS, journey->settings->max_iter);
     double *at = gd_alloc(journey->n_points, 8 * size), *matrices = NULL, **each = gd_alloc(n, sizeof *each);
     int64_t *numbers = gd_alloc(n, sizeof *numbers);
     gd_status status = at && each && numbers ? GD_OK : GD_NO_MEMORY;
-    for (int64_t p = 0; !status && p < journey->n_points; p++) journey->points[p].weights = at + p * size;
+    for (int64_t p = 0; !status && p < journey->n_points; p++) {
+        double *weights = journey->points[p].weights = at + p * size;
+        for (int64_t j = 0; j < size - problem->n_outputs; j++) weights[j] = gd_clip(problem, j, 0.0);
+    }
     if (!status) status = set_out_points(journey, &matrices);
     for (int64_t p = 0; !status && p < journey->n_points; p++)
         for (int64_t l = 0; l < points[p].count; l++, i++) {

@@ -185,7 +185,7 @@ static void sum_chunk(void *context, int64_t chunk, int worker) {
     double *sums = many->sums + chunk * job->plan->size;
     memset(sums, 0, sizeof *sums * (size_t)job->plan->size);
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         int64_t rows = gd_min(to - at, GD_BLOCK_ROWS);
         if (engine->pass.sparse) engine->kernels->csr_many(job->plan, &many->scratch[worker], at, rows, sums);
         else engine->kernels->many[engine->pass.doubles](job->plan, &many->scratch[worker], at, rows, sums);
@@ -249,6 +249,15 @@ gd_status gd_many_evaluate(gd_many *many, int64_t count, const int64_t *models, 
                 gradient ? gradient[from + m] : NULL);
     }
     return GD_OK;
+}
+
+/* The scores of that column. */
+gd_status gd_read_column(const gd_problem *problem, const gd_matrix *column, const gd_hooks *hooks, double *values) {
+    static const double one = 1.0, zero = 0.0;
+    gd_problem of_column = *problem;
+    of_column.X = *column, of_column.weight.data = of_column.offset.data = NULL;
+    of_column.n_outputs = 1, of_column.double_lanes = 1, of_column.softmax = 0;
+    return gd_scores(&of_column, &one, &zero, 1, hooks, values, 0);
 }
 
 /* ---- one call ------------------------------------------------------------------------------------------------------- */

@@ -67,4 +67,7 @@ void gd_many_free(gd_many *many);
 gd_status gd_many_evaluate(gd_many *many, int64_t count, const int64_t *models, const double *const *weights, double *error,
                            double *validation, double *const *gradient);
 
+/* values (n) = a column that has a value per row of the problem, of the rows that count. */
+gd_status gd_read_column(const gd_problem *problem, const gd_matrix *column, const gd_hooks *hooks, double *values);
+
 #endif

@@ -5,11 +5,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "quadratic.h"
 #include "rng.h"
 #include "threads.h"
 #include "updates.h"
 
-enum { PANEL = 64, MOST_PARTS = 8, WIDE_SUMS = 1 << 16 };
+enum { PANEL = 64, MOST_PARTS = 8, WIDE_SUMS = 1 << 16, MOST_SWEEPS = 1000 };
 
 /* How many rows the metric is made from: enough that its error, about sqrt(p / m), makes each pass count, few enough that
  * building it costs less than a few passes; all rows (0) where that is not much more, or where only the rows near a kink bend. */
@@ -46,7 +47,7 @@ static void spread_task(void *context, int64_t part, int worker) {
     int64_t d = engine->pass.d, from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows);
     double *largest = job->parts + part * 3 * d;
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         int64_t rows = gd_min(to - at, GD_BLOCK_ROWS);
         if (engine->pass.sparse)
             engine->kernels->csr_spread(&engine->pass, &engine->scratch[worker], job->center, at, rows, largest, largest + d, largest + 2 * d);
@@ -144,15 +145,15 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     metric->n_factors = alike || dear ? 1 : k;
     int64_t f = metric->n_factors, threads = metric->engine.n_threads;
     int64_t room = diagonal ? p_pad : (3 * GD_GRAM_ROWS + PANEL) * p_pad;
-    double *at = metric->arena = gd_alloc((f + metric->proximal) * matrix + 3 * d + 2 * f * sample.n + 2 * p + k + threads * room, 8);
+    int64_t factor = metric->proximal ? gd_quadratic_room_size(p, p_pad) : 0;
+    double *at = metric->arena = gd_alloc(f * matrix + factor + 3 * d + 2 * f * sample.n + p + k + threads * room, 8);
     if (!at) return GD_NO_MEMORY;
     metric->room = at, at += threads * room;
     metric->model = at, at += f * matrix;
-    metric->factor = metric->proximal ? at : metric->model;
-    if (metric->proximal) at += matrix;
+    metric->factor = metric->proximal ? at : metric->model, at += factor;
     metric->h = at, at += f * sample.n;
     metric->h_built = at, at += f * sample.n;
-    metric->least = at, at += 2 * p;
+    metric->least = at, at += p;
     metric->bias = at, at += k;
     metric->center = at, at += d;
     metric->scale = at, at += d;
@@ -174,7 +175,7 @@ static void curvature_task(void *context, int64_t block, int worker) {
     gd_metric *metric = context;
     gd_engine *engine = &metric->engine;
     int64_t n = engine->problem.n, first = block * GD_BLOCK_ROWS, count = gd_min(n - first, GD_BLOCK_ROWS);
-    if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+    if (gd_engine_ends(engine, worker)) return;
     engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, metric->h + first,
                                                      metric->n_factors > 1 ? n : 0);
 }
@@ -213,7 +214,7 @@ static void gram_task(void *context, int64_t task, int worker) {
     int64_t from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows);
     double *A = (double *)metric->room + worker * (3 * GD_GRAM_ROWS + PANEL) * p_pad;
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         engine->kernels->gram[engine->pass.doubles](&engine->pass, &engine->scratch[worker], &metric->columns, job->h + at, at, gd_min(to - at, GD_BLOCK_ROWS),
                                                     j0, gd_min(p, j0 + PANEL), A, A + 2 * GD_GRAM_ROWS * p_pad,
                                                     A + 3 * GD_GRAM_ROWS * p_pad, job->parts + part * p * p_pad);
@@ -339,14 +340,11 @@ gd_metric gd_metric_view(const gd_metric *metric, const gd_model *model, double 
     return view;
 }
 
-int64_t gd_metric_scratch(const gd_metric *metric) { return metric->proximal ? metric->p * (metric->p_pad + 5) : 3 * metric->p; }
+int64_t gd_metric_scratch(const gd_metric *metric) { return metric->proximal ? gd_quadratic_room_size(metric->p, metric->p_pad) : 0; }
 
 void gd_metric_lend(gd_metric *view, double *scratch, gd_engine *watch, int worker) {
     view->watch = watch, view->worker = worker;
-    view->room = scratch, scratch += 3 * view->p;
-    if (!view->proximal) return;
-    view->least = scratch, scratch += 2 * view->p;
-    view->factor = scratch;
+    if (view->proximal) view->factor = scratch;
 }
 
 /* ---- using it ------------------------------------------------------------------------------------------------------ */
@@ -379,17 +377,35 @@ void gd_metric_solve(const gd_metric *metric, const double *in, double *out) {
     }
 }
 
-void gd_metric_factor_part(gd_metric *metric, const double *H, const int64_t *j, int64_t n) {
-    int64_t stride = metric->p_pad;
-    double *least = metric->least + metric->p;
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t l = i; l < n; l++) metric->factor[i * stride + l] = H[j[i] * stride + j[l]];
-        least[i] = 1e-12 * H[j[i] * stride + j[i]];
-    }
-    gd_cholesky(metric->watch, metric->worker, n, stride, metric->factor, least);
+double gd_metric_clip(const gd_metric *metric, int64_t output, int64_t j, double v) {
+    int64_t d = metric->columns.d;
+    return j < d ? gd_clip(&metric->engine.problem, output * d + j, v * metric->scale[j]) / metric->scale[j] : v;
 }
 
-void gd_metric_solve_part(const gd_metric *metric, int64_t n, double *x) { gd_cholesky_solve(n, metric->p_pad, metric->factor, x, x); }
+/* Each weight by itself. */
+static double minimise_diagonal(const gd_metric *metric, int64_t output, const double *H, const double *v, const double *gradient, double *x) {
+    double fell = 0.0;
+    for (int64_t j = 0; j < metric->p; j++) {
+        double threshold = j < metric->columns.d ? metric->engine.problem.l1 * metric->scale[j] : 0.0;
+        x[j] = gd_metric_clip(metric, output, j, gd_soft(v[j] - gradient[j] / H[j], threshold / H[j]));
+        double step = x[j] - v[j];
+        fell -= step * (gradient[j] + 0.5 * H[j] * step) + threshold * (fabs(x[j]) - fabs(v[j]));
+    }
+    return fell;
+}
+
+double gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, const double *gradient, double *x) {
+    const gd_problem *problem = &metric->engine.problem;
+    int64_t p = metric->p, d = metric->columns.d, f = metric->n_factors == 1 ? 0 : output;
+    if (metric->diagonal) return minimise_diagonal(metric, output, metric->model + f * p, v, gradient, x);
+    gd_quadratic_room room = {.kernels = metric->engine.kernels, .engine = metric->watch, .worker = metric->worker,
+                              .effort = MOST_SWEEPS * (double)p * (double)p};
+    gd_quadratic_room_cut(&room, p, metric->p_pad, metric->factor);
+    gd_quadratic q = {.p = p, .p_pad = metric->p_pad, .d = d, .H = metric->model + f * p * metric->p_pad, .b = gradient, .origin = v,
+                      .scale = metric->scale, .lower = problem->lower ? problem->lower + output * d : NULL,
+                      .upper = problem->upper ? problem->upper + output * d : NULL, .l1 = problem->l1};
+    return -gd_quadratic_minimise(&q, &room, x);
+}
 
 void gd_metric_gradient(const gd_metric *metric, const double *gradient, double *out) {
     int64_t d = metric->columns.d, p = metric->p;

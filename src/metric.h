@@ -14,14 +14,14 @@ typedef struct gd_metric {
     int64_t k, p, p_pad, size; /* size = k p */
     int64_t n_factors;     /* 1: shared by the outputs, or k */
     int diagonal;          /* 1: only the diagonal is kept */
-    int proximal;          /* 1: L1 or bounds need the matrix itself, and factors of parts of it (gd_metric_minimise) */
+    int proximal;          /* 1: L1 or bounds need the matrix itself (gd_metric_minimise) */
     double *center, *scale;
     double *moment;        /* (d) mean of u^2 over all rows, for columns that the sample hardly sees; 0 for the others */
     double *model;         /* (n_factors, p, p_pad) H, symmetric; or (n_factors, p) its diagonal */
-    double *factor;        /* (n_factors, p, p_pad) Cholesky, in the memory of model; proximal: (p, p_pad) of a part */
+    double *factor;        /* (n_factors, p, p_pad) Cholesky, in the memory of model; proximal: room of a quadratic */
     double *h, *h_built;   /* (n_factors, m) curvature now, and when the metric was built */
     double *bias;          /* (k) without an intercept to fit: the given biases, which stay */
-    double *least;         /* (2, p) smallest pivots; those of a part */
+    double *least;         /* (p) smallest pivots */
     const double *row_weight; /* (m) what s of a row is multiplied with, NULL: 1 */
     double row_weight_sum;    /* then: the sum of s times that */
     void *arena, *room;    /* room: scratch of the gram tasks */
@@ -70,12 +70,9 @@ int64_t gd_metric_bent_rows(const gd_metric *metric);
 /* out = M^-1 in, both (size). */
 void gd_metric_solve(const gd_metric *metric, const double *in, double *out);
 
-/* The factor of rows and columns j[0 ... n) of H (p, p_pad), and x <- its inverse times x (n). */
-void gd_metric_factor_part(gd_metric *metric, const double *H, const int64_t *j, int64_t n);
-void gd_metric_solve_part(const gd_metric *metric, int64_t n, double *x);
-
-/* x (p) = v + delta and product (p) = H delta of the best step of an output where L1 or bounds act (proximal.c). */
-void gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, const double *gradient, double *x, double *product);
+/* Where L1 or bounds act: x (p) = argmin gradient.delta + delta'H delta / 2 + l1 ||w||_1 within the bounds, x = v + delta, for one output.
+ * Returns how much less that is than at v. */
+double gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, const double *gradient, double *x);
 
 /* The nearest value to v that weight j of an output may have; the bias, j = d, any. */
 double gd_metric_clip(const gd_metric *metric, int64_t output, int64_t j, double v);

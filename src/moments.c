@@ -174,7 +174,7 @@ static void moments_task(void *context, int64_t task, int worker) {
     double *s = B + block, *weight = s + GD_BLOCK_ROWS;
     int32_t *rows = (int32_t *)(void *)(weight + GD_BLOCK_ROWS);
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         int64_t count = gd_min(to - at, GD_BLOCK_ROWS);
         engine->kernels->augment(&engine->pass, &engine->scratch[worker], &job->columns, at, count, tile, U, s);
         for (int64_t cell = 0; cell < moments->n_cells; cell++) {

@@ -2,7 +2,7 @@
  * at a sample of rows (metric.c), turns it into a step that no feature's scale can slow down:
  *
  *     delta = -M^-1 grad E,  corrected by the last few steps (L-BFGS, Nocedal & Wright, algorithm 7.4, with H_0 = M^-1)
- *     delta = argmin grad E.delta + delta'M delta / 2 + l1 ||w + delta||_1   (L1: proximal.c)
+ *     delta = argmin grad E.delta + delta'M delta / 2 + l1 ||w + delta||_1   (L1: quadratic.c)
  *
  * A line search with the pass's own error and gradient safeguards it. -grad E.delta / 2, half the squared Newton decrement,
  * estimates E - E*. Descent begins on the sample itself, in cache, since the sample's optimum is within about p / 2m of E*.

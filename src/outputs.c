@@ -107,12 +107,11 @@ static gd_status descend_each(gd_relay *relay, const gd_problem *problem, double
     double left = 0.0;
     int stopped = 0;
     gd_status status = measure(relay, problem, room, room + relay->d + 1);
-    if (!status && run->settings->keep_path) status = gd_run_keep(run, run->state->weights);
     for (relay->c = 0; !status && !stopped && relay->c < relay->k; relay->c++) {
         run->stale = 0;
         status = descend_one(relay, problem, &left);
         stopped = run->report->reason == GD_STOP_CALLBACK;
-        if (status || !run->validation.arena || !run->report->best_epoch) continue;
+        if (status || !run->validates || !run->report->best_epoch) continue;
         take(relay, run->best, room);
         put(relay, room, run->state->weights);
     }
@@ -127,18 +126,13 @@ static gd_status descend_each(gd_relay *relay, const gd_problem *problem, double
 
 gd_status gd_descend_outputs(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks) {
     gd_relay relay = {.run = *run, .hooks = hooks, .k = problem->n_outputs, .d = problem->X.n_cols};
-    relay.run.size = run->state->size, relay.run.n_coef = relay.k * relay.d;
-    double *room = gd_alloc(relay.run.size + 2 * relay.k + 2 * (relay.d + 1), 8);
+    double *room = gd_alloc(2 * relay.k + 2 * (relay.d + 1), 8);
     gd_status status = room ? GD_OK : GD_NO_MEMORY;
     if (!status && validation) status = gd_engine_init(&relay.run.validation, validation, run->settings->n_threads, hooks);
     if (!status) {
-        relay.run.best = room;
-        relay.errors = room + relay.run.size, relay.norms = relay.errors + relay.k;
-        memcpy(relay.run.best, run->state->weights, sizeof *room * (size_t)relay.run.size);
+        relay.errors = room, relay.norms = relay.errors + relay.k;
         status = descend_each(&relay, problem, relay.norms + relay.k);
     }
-    if (status && room && !gd_all_finite(relay.run.size, run->state->weights))
-        memcpy(run->state->weights, relay.run.best, sizeof *room * (size_t)relay.run.size);
     gd_engine_free(&relay.run.validation);
     gd_release(room);
     return status;

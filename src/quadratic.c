@@ -1,5 +1,6 @@
-/* Without L1 and bounds by Cholesky and refinement; else by coordinate descent, and steps to the minimum over the weights that are free
- * as often as those cost no more than the sweeps between them. */
+/* Without L1 and bounds by Cholesky and refinement; else by coordinate descent (Friedman, Hastie & Tibshirani 2010), which finds the
+ * weights that are free, neither 0 under L1 nor at a bound, and by steps to the minimum over those (Lee, Battle, Raina & Ng 2007) as often
+ * as they cost no more than the sweeps between them: sweeps alone would take for ever where H is ill-conditioned. */
 #include "quadratic.h"
 
 #include <math.h>
@@ -10,52 +11,64 @@
 
 enum { FEWEST_SWEEPS = 4 };
 
-/* Of E(0): gains below FLOOR are but rounding; so are differences of E below NOISE. */
+/* Of the scale of E: gains below FLOOR are but rounding; so are differences of E below NOISE. */
 static const double FLOOR = 1e-20, NOISE = 1e-14;
 
-int64_t gd_quadratic_room_size(int64_t d, int64_t d_pad) { return (d + 6) * d_pad; }
+int64_t gd_quadratic_room_size(int64_t p, int64_t p_pad) { return (p + 7) * p_pad; }
 
-void gd_quadratic_room_cut(gd_quadratic_room *room, int64_t d, int64_t d_pad, double *memory) {
-    room->factor = memory, memory += d * d_pad;
-    room->least = memory, room->g = memory + d_pad, room->h = memory + 2 * d_pad;
-    room->step = memory + 3 * d_pad, room->along = memory + 4 * d_pad;
-    room->free = (int64_t *)(void *)(memory + 5 * d_pad);
+void gd_quadratic_room_cut(gd_quadratic_room *room, int64_t p, int64_t p_pad, double *memory) {
+    room->factor = memory, memory += p * p_pad;
+    room->least = memory, room->g = memory + p_pad, room->h = memory + 2 * p_pad;
+    room->step = memory + 3 * p_pad, room->along = memory + 4 * p_pad;
+    room->piece = memory + 5 * p_pad, room->free = (int64_t *)(void *)(memory + 6 * p_pad);
 }
 
-static int interrupted(const gd_quadratic_room *room) { return gd_engine_ends(room->engine, room->worker); }
+static int interrupted(const gd_quadratic_room *room) { return room->effort <= 0.0 || gd_engine_ends(room->engine, room->worker); }
 
-static double penalty(const gd_quadratic *q, int64_t j) { return q->l2 * q->scale[j] * q->scale[j]; }
-static double threshold(const gd_quadratic *q, int64_t j) { return q->l1 * q->scale[j]; }
-static double lowest(const gd_quadratic *q, int64_t j) { return q->lower ? q->lower[j] / q->scale[j] : -INFINITY; }
-static double highest(const gd_quadratic *q, int64_t j) { return q->upper ? q->upper[j] / q->scale[j] : INFINITY; }
+static double penalty(const gd_quadratic *q, int64_t j) { return j < q->d ? q->l2 * q->scale[j] * q->scale[j] : 0.0; }
+static double threshold(const gd_quadratic *q, int64_t j) { return j < q->d ? q->l1 * q->scale[j] : 0.0; }
+static double lowest(const gd_quadratic *q, int64_t j) { return q->lower && j < q->d ? q->lower[j] / q->scale[j] : -INFINITY; }
+static double highest(const gd_quadratic *q, int64_t j) { return q->upper && j < q->d ? q->upper[j] / q->scale[j] : INFINITY; }
+static double origin(const gd_quadratic *q, int64_t j) { return q->origin ? q->origin[j] : 0.0; }
 static double within(const gd_quadratic *q, int64_t j, double v) { return fmin(fmax(v, lowest(q, j)), highest(q, j)); }
 
 /* out = (H + l2) x */
 static void multiply(const gd_quadratic *q, const gd_kernels *kernels, const double *x, double *out) {
-    memset(out, 0, sizeof *out * (size_t)q->d_pad);
-    for (int64_t j = 0; j < q->d; j++)
-        if (x[j] != 0.0) kernels->add(q->d_pad, x[j], q->H + j * q->d_pad, out);
-    for (int64_t j = 0; j < q->d; j++)
+    memset(out, 0, sizeof *out * (size_t)q->p_pad);
+    for (int64_t j = 0; j < q->p; j++)
+        if (x[j] != 0.0) kernels->add(q->p_pad, x[j], q->H + j * q->p_pad, out);
+    for (int64_t j = 0; j < q->p; j++)
         if (x[j] != 0.0) out[j] += penalty(q, j) * x[j];
 }
 
-/* g = gradient of the smooth part. */
-static void gradient(const gd_quadratic *q, const gd_kernels *kernels, const double *v, double *g) {
-    multiply(q, kernels, v, g);
-    for (int64_t j = 0; j < q->d; j++) g[j] -= q->c[j];
+/* room->g = gradient of the smooth part. */
+static void gradient(const gd_quadratic *q, gd_quadratic_room *room, const double *v) {
+    const double *u = v;
+    if (q->origin) {
+        for (int64_t j = 0; j < q->p; j++) room->along[j] = v[j] - q->origin[j];
+        u = room->along;
+    }
+    multiply(q, room->kernels, u, room->g);
+    for (int64_t j = 0; j < q->p; j++) room->g[j] += q->b[j];
 }
 
 /* E where the smooth part has the gradient g. */
 static double error_at(const gd_quadratic *q, const double *v, const double *g) {
     double smooth = q->yy, norm = 0.0;
-    for (int64_t j = 0; j < q->d; j++) smooth += v[j] * (g[j] - q->c[j]), norm += threshold(q, j) * fabs(v[j]);
-    return fmax(0.5 * smooth, 0.0) + norm;
+    for (int64_t j = 0; j < q->p; j++) {
+        double from = origin(q, j);
+        smooth += (v[j] - from) * (g[j] + q->b[j]), norm += threshold(q, j) * (fabs(v[j]) - fabs(from));
+    }
+    return (q->origin ? 0.5 * smooth : fmax(0.5 * smooth, 0.0)) + norm;
 }
+
+/* What rounding is measured by. */
+static double scale_of(const gd_quadratic *q, double error) { return q->origin ? fabs(error) : q->yy; }
 
 static gd_minimum conclude(const gd_quadratic *q, const double *v, const double *g, double gap, double tol, int64_t n_iter,
                            int64_t max_iter) {
     double error = error_at(q, v, g), size = 0.0;
-    for (int64_t j = 0; j < q->d; j++) size += fabs(v[j]) * sqrt(q->H[j * q->d_pad + j]);
+    for (int64_t j = 0; j < q->p; j++) size += fabs(v[j]) * sqrt(q->H[j * q->p_pad + j]);
     double rounding = 0x1p-51 * size * size; /* of v'H v, where columns that are nearly one have large weights against each other */
     if (rounding > 1e-12 * q->yy) gap += rounding;
     int there = gap <= fmax(fmax(tol, 0.0) * error, FLOOR * 0.5 * q->yy);
@@ -67,36 +80,37 @@ static gd_minimum conclude(const gd_quadratic *q, const double *v, const double 
 /* room->factor of H + l2 over the `count` weights in room->free. A trace of damping makes singular matrices solvable. */
 static void factorise(const gd_quadratic *q, gd_quadratic_room *room, int64_t count) {
     double top = 0.0;
-    for (int64_t j = 0; j < q->d; j++) top = fmax(top, q->H[j * q->d_pad + j]);
+    for (int64_t j = 0; j < q->p; j++) top = fmax(top, q->H[j * q->p_pad + j]);
     if (top == 0.0) top = 1.0;
     for (int64_t a = 0; a < count; a++) {
         int64_t j = room->free[a];
-        const double *from = q->H + j * q->d_pad;
-        double *to = room->factor + a * q->d_pad;
+        const double *from = q->H + j * q->p_pad;
+        double *to = room->factor + a * q->p_pad;
         for (int64_t b = a; b < count; b++) to[b] = from[room->free[b]];
         to[a] = fmax((to[a] + penalty(q, j)) * (1.0 + q->damping), 1e-14 * top);
         room->least[a] = 1e-12 * to[a];
     }
-    gd_cholesky(room->engine, room->worker, count, q->d_pad, room->factor, room->least);
+    gd_cholesky(room->engine, room->worker, count, q->p_pad, room->factor, room->least);
+    room->effort -= (double)count * (double)count * (double)count / 3.0;
 }
 
 void gd_quadratic_factorise(const gd_quadratic *q, gd_quadratic_room *room) {
-    for (int64_t j = 0; j < q->d; j++) room->free[j] = j;
-    factorise(q, room, q->d);
+    for (int64_t j = 0; j < q->p; j++) room->free[j] = j;
+    factorise(q, room, q->p);
 }
 
 /* Newton steps until they stop gaining: one, and some more that take the damping back. Half the Newton decrement is E - E*. */
 gd_minimum gd_quadratic_solve(const gd_quadratic *q, gd_quadratic_room *room, double tol, int64_t max_iter, double *v) {
     double gap = INFINITY, floor = FLOOR * 0.5 * q->yy;
     int64_t n_iter = 0;
-    memset(v, 0, sizeof *v * (size_t)q->d);
+    memset(v, 0, sizeof *v * (size_t)q->p);
     for (;; n_iter++) {
-        gradient(q, room->kernels, v, room->g);
-        gd_cholesky_solve(q->d, q->d_pad, room->factor, room->g, room->step);
+        gradient(q, room, v);
+        gd_cholesky_solve(q->p, q->p_pad, room->factor, room->g, room->step);
         double before = gap;
-        gap = fmax(0.5 * gd_dot(q->d, room->g, room->step), 0.0);
+        gap = fmax(0.5 * gd_dot(q->p, room->g, room->step), 0.0);
         if (gap <= floor || gap > 0.25 * before || n_iter >= max_iter || interrupted(room)) break;
-        for (int64_t j = 0; j < q->d; j++) v[j] -= room->step[j];
+        for (int64_t j = 0; j < q->p; j++) v[j] -= room->step[j];
     }
     return conclude(q, v, room->g, gap, tol, n_iter, max_iter);
 }
@@ -106,13 +120,13 @@ gd_minimum gd_quadratic_solve(const gd_quadratic *q, gd_quadratic_room *room, do
 /* P(v) - D(s r): r the residual, the penalty's rows included, and s <= 1 the largest that leaves the dual finite. Each term is >= 0. */
 static double duality_gap(const gd_quadratic *q, const double *v, const double *g) {
     double s = 1.0, square = q->yy, gap = 0.0;
-    for (int64_t j = 0; j < q->d; j++) {
+    for (int64_t j = 0; j < q->p; j++) {
         double end = g[j] < 0.0 ? highest(q, j) : lowest(q, j);
         if (isinf(end) && fabs(g[j]) * s > threshold(q, j)) s = threshold(q, j) / fabs(g[j]);
-        square += v[j] * (g[j] - q->c[j]);
+        square += v[j] * (g[j] + q->b[j]);
     }
-    /* sum r^2 = yy - 2 c.v + v'(H + l2) v */
-    for (int64_t j = 0; j < q->d; j++) {
+    /* sum r^2 = yy + 2 b.v + v'(H + l2) v */
+    for (int64_t j = 0; j < q->p; j++) {
         double t = threshold(q, j), low = lowest(q, j), high = highest(q, j), zero = within(q, j, 0.0);
         double least = t * fabs(zero) + s * g[j] * zero;
         if (isfinite(low)) least = fmin(least, t * fabs(low) + s * g[j] * low);
@@ -130,26 +144,27 @@ static double subgradient(const gd_quadratic *q, int64_t j, double v, double g) 
 
 /* E - E* <= h'(H + l2)^-1 h / 2 for any subgradient h, since the smooth part is quadratic and the rest convex. */
 static double newton_gap(const gd_quadratic *q, gd_quadratic_room *room, const double *v) {
-    for (int64_t j = 0; j < q->d; j++) room->h[j] = subgradient(q, j, v[j], room->g[j]);
+    for (int64_t j = 0; j < q->p; j++) room->h[j] = subgradient(q, j, v[j], room->g[j]);
     gd_quadratic_factorise(q, room);
-    gd_cholesky_solve(q->d, q->d_pad, room->factor, room->h, room->step);
-    return fmax(0.5 * gd_dot(q->d, room->h, room->step), 0.0);
+    gd_cholesky_solve(q->p, q->p_pad, room->factor, room->h, room->step);
+    return fmax(0.5 * gd_dot(q->p, room->h, room->step), 0.0);
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------------------- */
 
-/* Each weight in turn to its minimum, g kept up to date (Friedman, Hastie & Tibshirani 2010). Returns what E fell by. */
+/* Each weight in turn to its minimum, g kept up to date. Returns what E fell by. */
 static double sweep(const gd_quadratic *q, gd_quadratic_room *room, double *v) {
     double *g = room->g, gain = 0.0;
-    for (int64_t j = 0; j < q->d; j++) {
-        double bend = q->H[j * q->d_pad + j] + penalty(q, j), t = threshold(q, j);
+    for (int64_t j = 0; j < q->p; j++) {
+        double bend = q->H[j * q->p_pad + j] + penalty(q, j), t = threshold(q, j);
         if (bend == 0.0) continue; /* nothing depends on it */
         double to = within(q, j, gd_soft(v[j] - g[j] / bend, t / bend)), change = to - v[j];
         if (change == 0.0) continue;
         gain -= change * (g[j] + 0.5 * bend * change) + t * (fabs(to) - fabs(v[j]));
         v[j] = to;
-        room->kernels->add(q->d_pad, change, q->H + j * q->d_pad, g);
+        room->kernels->add(q->p_pad, change, q->H + j * q->p_pad, g);
         g[j] += penalty(q, j) * change;
+        room->effort -= (double)q->p_pad;
     }
     return gain;
 }
@@ -157,8 +172,8 @@ static double sweep(const gd_quadratic *q, gd_quadratic_room *room, double *v) {
 /* Which weights stand at neither a kink nor a bound. */
 static int64_t find_free(const gd_quadratic *q, const double *v, int64_t *free) {
     int64_t count = 0;
-    for (int64_t j = 0; j < q->d; j++)
-        if ((v[j] != 0.0 || q->l1 == 0.0) && v[j] > lowest(q, j) && v[j] < highest(q, j)) free[count++] = j;
+    for (int64_t j = 0; j < q->p; j++)
+        if ((v[j] != 0.0 || threshold(q, j) == 0.0) && v[j] > lowest(q, j) && v[j] < highest(q, j)) free[count++] = j;
     return count;
 }
 
@@ -166,18 +181,18 @@ static int64_t find_free(const gd_quadratic *q, const double *v, int64_t *free) 
 static void find_step(const gd_quadratic *q, gd_quadratic_room *room, int64_t count, const double *v, double *slope, double *bend) {
     for (int64_t a = 0; a < count; a++) room->h[a] = subgradient(q, room->free[a], v[room->free[a]], room->g[room->free[a]]);
     factorise(q, room, count);
-    gd_cholesky_solve(count, q->d_pad, room->factor, room->h, room->along);
-    memset(room->step, 0, sizeof *room->step * (size_t)q->d_pad);
+    gd_cholesky_solve(count, q->p_pad, room->factor, room->h, room->along);
+    memset(room->step, 0, sizeof *room->step * (size_t)q->p_pad);
     *slope = -gd_dot(count, room->h, room->along);
     for (int64_t a = 0; a < count; a++) room->step[room->free[a]] = -room->along[a];
     multiply(q, room->kernels, room->step, room->along);
-    *bend = gd_dot(q->d, room->step, room->along);
+    *bend = gd_dot(q->p, room->step, room->along);
 }
 
 /* Where weight j is when it has gone t of its step: held where it meets a kink or a bound. */
 static double go(const gd_quadratic *q, int64_t j, double v, double step, double t) {
     double to = within(q, j, v + t * step);
-    return q->l1 > 0.0 && v * to < 0.0 ? 0.0 : to;
+    return threshold(q, j) > 0.0 && v * to < 0.0 ? 0.0 : to;
 }
 
 /* How much of the step can be taken before a weight meets one. *first: which. */
@@ -196,7 +211,7 @@ static double reach(const gd_quadratic *q, const gd_quadratic_room *room, int64_
  * is more than there is to gain, or drowns in rounding. */
 static double length(const gd_quadratic *q, double slope, double bend, double error) {
     double t = -slope / bend, gain = -0.5 * t * slope;
-    return t > 1.0 && (gain > error || gain <= NOISE * q->yy) ? 1.0 : t;
+    return t > 1.0 && (gain > error || gain <= NOISE * scale_of(q, error)) ? 1.0 : t;
 }
 
 /* The free weights to their joint minimum. Those that meet a kink or a bound on the way stay there, and the others go on: all of them at
@@ -209,30 +224,36 @@ static double step_free(const gd_quadratic *q, gd_quadratic_room *room, double *
         find_step(q, room, count, v, &slope, &bend);
         if (!(slope < 0.0) || !(bend > 0.0) || interrupted(room)) break;
         double before = error_at(q, v, room->g), t = length(q, slope, bend, before);
-        memcpy(target, v, sizeof *v * (size_t)q->d);
+        memcpy(target, v, sizeof *v * (size_t)q->p);
         for (int64_t a = 0; a < count; a++) target[room->free[a]] = go(q, room->free[a], v[room->free[a]], room->step[room->free[a]], t);
         double least = reach(q, room, count, v, t, &first);
-        gradient(q, room->kernels, target, room->g);
+        gradient(q, room, target);
         double fell = before - error_at(q, target, room->g);
-        if (first >= 0 && !(fell > NOISE * q->yy)) {
+        if (first >= 0 && !(fell > NOISE * scale_of(q, before))) {
             t = least, fell = 0.0;
             double meets = go(q, first, v[first], room->step[first], 1.0);
             for (int64_t a = 0; a < count; a++) v[room->free[a]] = go(q, room->free[a], v[room->free[a]], room->step[room->free[a]], t);
             v[first] = meets;
-            gradient(q, room->kernels, v, room->g);
-        } else memcpy(v, target, sizeof *v * (size_t)q->d);
+            gradient(q, room, v);
+        } else memcpy(v, target, sizeof *v * (size_t)q->p);
         gain += first < 0 ? -t * (slope + 0.5 * t * bend) : fell;
     }
     return gain;
 }
 
+/* How many sweeps cost what the step after them does. */
+static int64_t sweeps_for(const gd_quadratic *q, gd_quadratic_room *room, const double *v) {
+    int64_t count = find_free(q, v, room->free);
+    return FEWEST_SWEEPS + count * count / (3 * q->p);
+}
+
 gd_minimum gd_quadratic_descend(const gd_quadratic *q, gd_quadratic_room *room, double tol, int64_t max_iter, double *v) {
     double gap = INFINITY, floor = FLOOR * 0.5 * q->yy, gain = INFINITY;
     int64_t n_iter = 0;
-    for (int64_t j = 0; j < q->d; j++) v[j] = within(q, j, v[j]);
-    gradient(q, room->kernels, v, room->g);
+    for (int64_t j = 0; j < q->p; j++) v[j] = within(q, j, v[j]);
+    gradient(q, room, v);
     for (; n_iter < max_iter && gain > floor; n_iter++) {
-        int64_t count = find_free(q, v, room->free), sweeps = FEWEST_SWEEPS + count * count / (3 * q->d);
+        int64_t sweeps = sweeps_for(q, room, v);
         gain = 0.0;
         for (int64_t i = 0; i < sweeps; i++) {
             if (interrupted(room)) return (gd_minimum){0};
@@ -247,4 +268,35 @@ gd_minimum gd_quadratic_descend(const gd_quadratic *q, gd_quadratic_room *room, 
     }
     gap = fmin(duality_gap(q, v, room->g), newton_gap(q, room, v)); /* a small l1 or none leaves nothing to the former */
     return conclude(q, v, room->g, gap, tol, n_iter, max_iter);
+}
+
+/* room->piece: where each weight stands, or if it is free, the infinity on its side of 0. Returns whether any has changed. */
+static int find_pieces(const gd_quadratic *q, gd_quadratic_room *room, const double *v) {
+    int changed = 0;
+    int64_t count = find_free(q, v, room->free), next = 0;
+    for (int64_t j = 0; j < q->p; j++) {
+        int free = next < count && room->free[next] == j;
+        double piece = !free ? v[j] : threshold(q, j) > 0.0 ? copysign(INFINITY, v[j]) : INFINITY;
+        next += free, changed |= piece != room->piece[j];
+        room->piece[j] = piece;
+    }
+    return changed;
+}
+
+double gd_quadratic_minimise(const gd_quadratic *q, gd_quadratic_room *room, double *v) {
+    double error = 0.0;
+    memcpy(v, q->origin, sizeof *v * (size_t)q->p);
+    memcpy(room->g, q->b, sizeof *v * (size_t)q->p);
+    for (int64_t j = 0; j < q->p; j++) room->piece[j] = NAN;
+    for (int settled = 0; settled < 2 && !interrupted(room);) { /* twice: the second step takes back what the first was off by */
+        double fell = sweep(q, room, v), gain = fell;
+        settled = find_pieces(q, room, v) ? 0 : settled + 1;
+        if (gain <= -NOISE * error) break;
+        for (int64_t sweeps = sweeps_for(q, room, v); !settled && sweeps > 1 && fell > NOISE * gain && !interrupted(room); sweeps--)
+            gain += fell = sweep(q, room, v);
+        step_free(q, room, v);
+        find_pieces(q, room, v);
+        error = error_at(q, v, room->g);
+    }
+    return error;
 }

@@ -80,12 +80,6 @@ gd_trial gd_trial_in(double *room, const gd_state *state) {
     return trial;
 }
 
-gd_status gd_rule_error(gd_run *run, double *error, double *gradient) {
-    gd_status status = gd_engine_evaluate(&run->engine, run->state->weights, error, gradient);
-    if (!status) gd_add_l1(&run->engine.problem, run->state->weights, error, NULL);
-    return status;
-}
-
 void gd_trial_save(const gd_run *run, double error, gd_trial *good) {
     const gd_state *state = run->state;
     good->error = error, good->t = state->t, good->path_size = run->report->path.size;
@@ -122,21 +116,21 @@ static gd_status error_at_zero(gd_run *run, double *error) {
     return status;
 }
 
-/* Has a smooth error grown `factor` times over what it was at the start and is at w = 0? Asked only once it is
- * in question. Losses with kinks grow linearly and have no such scale: they must leave the finite range. */
 gd_status gd_exploded(gd_run *run, double error, double factor, double *scale, int *answer) {
+    *answer = 0;
     if (!gd_loss_is_smooth(run->engine.problem.loss) || error <= factor * *scale) return GD_OK;
     double at_zero = 0.0;
     gd_status status = error_at_zero(run, &at_zero);
-    *scale = fmax(*scale, fabs(at_zero));
-    if (!status && error > factor * *scale) status = gd_engine_evaluate(&run->engine, run->best, &at_zero, NULL); /* the start */
     *scale = fmax(*scale, fabs(at_zero));
     *answer = error > factor * *scale;
     return status;
 }
 
-/* Slow progress is not convergence: along a feature of small scale a rule may hardly move at all. Before it may stop, half the
- * squared Newton decrement, in the metric of a sample of rows, must agree that tol is reached. */
+/* AdaGrad, RMSprop and Adam take steps of a size of their own, at first the wrong one. */
+double gd_explosion(const gd_state *state) { return state->square ? 1e6 : 1e3; }
+
+/* Along a feature of small scale a rule may hardly move at all. Before it may stop, half the squared Newton decrement, in the metric of a
+ * sample of rows, must agree that tol is reached. */
 gd_status gd_certify(gd_run *run, double error, double *suboptimality) {
     const gd_problem *problem = &run->engine.problem;
     gd_metric metric;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "updates.h"
+
 double gd_dot(int64_t n, const double *x, const double *y) {
     double sum = 0.0;
     for (int64_t j = 0; j < n; j++) sum += x[j] * y[j];
@@ -50,38 +52,61 @@ void gd_report_free(gd_report *report) {
 
 gd_status gd_run_keep(gd_run *run, const double *weights) { return curve_add(&run->report->path, run->size, weights); }
 
+gd_status gd_run_start(gd_run *run, const gd_problem *problem, double *room) {
+    gd_state *state = run->state;
+    run->report->suboptimality = run->report->best_validation = NAN;
+    run->best_monitor = INFINITY;
+    run->size = state->size;
+    run->n_coef = problem->n_outputs * problem->X.n_cols;
+    run->gradient = room, run->best = room + run->size;
+    if (run->size != run->n_coef + problem->n_outputs) return GD_BAD_ARGUMENT;
+    for (int64_t j = 0; j < run->n_coef; j++) state->weights[j] = gd_clip(problem, j, state->weights[j]);
+    memcpy(run->best, state->weights, sizeof *room * (size_t)run->size);
+    return run->settings->keep_path ? gd_run_keep(run, state->weights) : GD_OK;
+}
+
+void gd_run_recover(gd_run *run) {
+    double *weights = run->state->weights;
+    if (!gd_all_finite(run->size, weights)) memcpy(weights, run->best, sizeof *weights * (size_t)run->size); /* the start */
+}
+
 const double *gd_run_weights(const gd_run *run) {
     const gd_state *state = run->state;
     return state->mean && state->t >= run->settings->average ? state->mean : state->weights;
 }
 
 gd_status gd_run_record(gd_run *run, const double *weights, double error, double gradient_norm, double eta, int *stop) {
-    gd_report *report = run->report;
-    const gd_settings *settings = run->settings;
     double validation_error = NAN;
     gd_status status = GD_OK;
-    report->n_iter++;
-    if (run->validation.arena) {
+    if (run->validates) {
         status = gd_engine_evaluate(&run->validation, weights, &validation_error, NULL);
         if (!status) gd_add_l1(&run->validation.problem, weights, &validation_error, NULL);
     }
-    if (!status && run->validation.arena && !isfinite(validation_error)) { /* the weights, or what was held out */
+    return status ? status : gd_run_note(run, weights, error, validation_error, gradient_norm, eta, stop);
+}
+
+gd_status gd_run_note(gd_run *run, const double *weights, double error, double validation_error, double gradient_norm, double eta,
+                      int *stop) {
+    gd_report *report = run->report;
+    const gd_settings *settings = run->settings;
+    report->n_iter++;
+    if (run->validates && !isfinite(validation_error)) { /* the weights, or what was held out */
         report->error = error, report->diverged_epoch = report->n_iter--, report->diverged_step = run->state->t;
         return GD_DIVERGED;
     }
-    if (!status) status = curve_add(&report->loss, 1, &error);
-    if (!status && run->validation.arena) status = curve_add(&report->validation, 1, &validation_error);
+    gd_status status = curve_add(&report->loss, 1, &error);
+    if (!status && run->validates) status = curve_add(&report->validation, 1, &validation_error);
     if (!status) status = curve_add(&report->gradient_norm, 1, &gradient_norm);
     if (!status) status = curve_add(&report->eta, 1, &eta);
     if (!status && settings->keep_path && !run->path_by_update) status = gd_run_keep(run, weights);
     if (status) return status;
 
-    double monitor = run->validation.arena ? validation_error : error;
+    double monitor = run->validates ? validation_error : error;
     double needed = settings->tol > 0.0 ? settings->tol * fabs(run->best_monitor) : 0.0;
     run->stale = monitor < run->best_monitor - needed || !isfinite(run->best_monitor) ? 0 : run->stale + 1;
     if (monitor < run->best_monitor) {
         run->best_monitor = monitor;
-        if (run->validation.arena) {
+        if (run->validates) {
             report->best_epoch = report->n_iter;
             report->best_validation = validation_error;
             memcpy(run->best, weights, sizeof *weights * (size_t)run->size);
@@ -93,7 +118,7 @@ gd_status gd_run_record(gd_run *run, const double *weights, double error, double
         if (answer < 0) return GD_INTERRUPTED;
         if (answer > 0) report->reason = GD_STOP_CALLBACK, *stop = 1;
     }
-    if (!*stop && run->validation.arena && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change)
+    if (!*stop && run->validates && settings->tol >= 0.0 && run->stale >= settings->n_iter_no_change)
         report->reason = GD_STOP_VALIDATION, *stop = 1;
     return GD_OK;
 }

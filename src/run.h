@@ -5,7 +5,8 @@
 #include "engine.h"
 
 typedef struct gd_run {
-    gd_engine engine, validation; /* validation.arena NULL: none */
+    gd_engine engine, validation; /* of several that share their reads of X: only problem and hooks of the first */
+    int validates;                /* there are rows that say when to stop */
     const gd_settings *settings;
     gd_epoch_hook on_epoch;
     void *context;
@@ -19,12 +20,20 @@ typedef struct gd_run {
     int64_t n_coef, size;         /* k*d, k*d + k */
 } gd_run;
 
+/* Begin: settings, state and a blank report are set. room (2, state->size). */
+gd_status gd_run_start(gd_run *run, const gd_problem *problem, double *room);
+/* It has failed: no weights but finite ones are left. */
+void gd_run_recover(gd_run *run);
+
 /* The weights that count: the mean where averaging has begun, else the current ones. */
 const double *gd_run_weights(const gd_run *run);
 
 /* An epoch (or a step of the auto solver) has ended: validate, record, tell the hook. *stop gets 1 if the descent is to end,
  * the reason is in the report. */
 gd_status gd_run_record(gd_run *run, const double *weights, double error, double gradient_norm, double eta, int *stop);
+/* The same where the validation error is known, NaN without validation. */
+gd_status gd_run_note(gd_run *run, const double *weights, double error, double validation_error, double gradient_norm, double eta,
+                      int *stop);
 gd_status gd_run_keep(gd_run *run, const double *weights); /* one more row of the path */
 
 double gd_norm(int64_t n, const double *x);

@@ -17,7 +17,7 @@
 typedef struct gd_training {
     int64_t split;
     double *H;          /* (d, d_pad) mean of u u' */
-    double *c, *yy;     /* (k, d_pad), (k) means of u y and y^2 */
+    double *b, *yy;     /* (k, d_pad), (k) means of -u y and y^2 */
     double *u, *y;      /* (d), (k) the means themselves; 0 without an intercept */
     double weight, rows; /* sum of s; how many rows, at most */
 } gd_training;
@@ -139,7 +139,7 @@ static void training_task(void *context, int64_t task, int worker) {
         sum_cells(moments, t->split, 0, j, j, sums);
         t->u[j] = centred ? sums[d] / t->weight : 0.0;
         for (int64_t l = j; l < d; l++) t->H[j * d_pad + l] = sums[l] / t->weight;
-        for (int64_t c = 0; c < k; c++) t->c[c * d_pad + j] = sums[d + 1 + c] / t->weight - t->u[j] * t->y[c];
+        for (int64_t c = 0; c < k; c++) t->b[c * d_pad + j] = t->u[j] * t->y[c] - sums[d + 1 + c] / t->weight;
     }
     for (int64_t c = 0; c < k; c++) {
         sum_cells(moments, t->split, 0, d + 1 + c, d + 1 + c, sums);
@@ -152,7 +152,7 @@ static void training_task(void *context, int64_t task, int worker) {
         for (int64_t l = j; l < d; l++) t->H[j * d_pad + l] -= t->u[j] * t->u[l];
         if (is_constant(t, t->H[j * d_pad + j], about_center)) t->H[j * d_pad + j] = 0.0;
         for (int64_t c = 0; c < k; c++)
-            if (t->H[j * d_pad + j] == 0.0 || t->yy[c] == 0.0) t->c[c * d_pad + j] = 0.0;
+            if (t->H[j * d_pad + j] == 0.0 || t->yy[c] == 0.0) t->b[c * d_pad + j] = 0.0;
     }
     mirror(t, d, d_pad);
 }
@@ -191,7 +191,7 @@ static double finish_output(const gd_squared *all, const gd_training *t, int64_t
 
 static gd_quadratic quadratic_of(const gd_squared *all, const gd_training *t, const gd_model *model, int64_t output) {
     const gd_problem *problem = &all->grid->problem;
-    return (gd_quadratic){.d = all->d, .d_pad = all->d_pad, .H = t->H, .c = t->c + output * all->d_pad, .yy = t->yy[output],
+    return (gd_quadratic){.p = all->d, .p_pad = all->d_pad, .d = all->d, .H = t->H, .b = t->b + output * all->d_pad, .yy = t->yy[output],
                           .scale = all->moments.scale, .lower = problem->lower ? problem->lower + output * all->d : NULL,
                           .upper = problem->upper ? problem->upper + output * all->d : NULL, .l2 = model->l2, .l1 = model->l1,
                           .damping = t->rows < (double)all->d ? 1e-7 : 1e-10}; /* as in metric.c */
@@ -222,11 +222,11 @@ static void fit_task(void *context, int64_t task, int worker) {
     gd_squared *all = context;
     gd_engine *engine = &all->moments.engine;
     double *v = all->room + worker * all->room_size, *a = v + all->k * all->d_pad;
-    gd_quadratic_room room = {.kernels = engine->kernels, .engine = engine, .worker = worker};
+    gd_quadratic_room room = {.kernels = engine->kernels, .engine = engine, .worker = worker, .effort = INFINITY};
     gd_quadratic_room_cut(&room, all->d, all->d_pad, a + all->moments.q_pad);
     memset(v, 0, sizeof *v * (size_t)(all->k * all->d_pad));
     for (int64_t m = all->tasks[task]; m < all->tasks[task + 1]; m++) {
-        if (worker == 0 ? gd_engine_poll(engine) : engine->interrupted) return;
+        if (gd_engine_ends(engine, worker)) return;
         fit_model(all, &all->turns[m], &room, v, a);
     }
 }
@@ -247,7 +247,7 @@ static gd_status allocate(gd_squared *all, int64_t n_threads) {
     if (!at) return GD_NO_MEMORY;
     for (int64_t i = 0; i < all->n_trainings; i++, at += size) {
         gd_training *t = &all->trainings[i];
-        t->H = at, t->c = at + d * d_pad, t->u = t->c + k * d_pad, t->yy = t->u + d_pad, t->y = t->yy + k;
+        t->H = at, t->b = at + d * d_pad, t->u = t->b + k * d_pad, t->yy = t->u + d_pad, t->y = t->yy + k;
     }
     all->room = at;
     return GD_OK;

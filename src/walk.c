@@ -85,19 +85,17 @@ static void quasi_newton_step(gd_walk *walk) {
 
 static void proximal_step(gd_walk *walk) {
     gd_metric *metric = walk->metric;
-    double l1 = metric->engine.problem.l1, quadratic = 0.0, kinks = 0.0;
+    double l1 = metric->engine.problem.l1;
     int64_t p = metric->p;
+    walk->slope = walk->decrement = 0.0;
     for (int64_t c = 0; c < metric->k; c++) {
-        gd_metric_minimise(metric, c, walk->v + c * p, walk->gradient + c * p, walk->target + c * p, walk->room + c * p);
+        walk->decrement += gd_metric_minimise(metric, c, walk->v + c * p, walk->gradient + c * p, walk->target + c * p);
         for (int64_t j = c * p; j < (c + 1) * p; j++) {
             walk->step[j] = walk->target[j] - walk->v[j];
-            quadratic += walk->step[j] * walk->room[j];
-            if (j - c * p < metric->columns.d)
-                kinks += l1 * metric->scale[j - c * p] * (fabs(walk->target[j]) - fabs(walk->v[j]));
+            walk->slope += walk->gradient[j] * walk->step[j];
+            if (j - c * p < metric->columns.d) walk->slope += l1 * metric->scale[j - c * p] * (fabs(walk->target[j]) - fabs(walk->v[j]));
         }
     }
-    walk->slope = gd_dot(metric->size, walk->gradient, walk->step) + kinks;
-    walk->decrement = -(walk->slope + 0.5 * quadratic);
 }
 
 static void find_step(gd_walk *walk) {

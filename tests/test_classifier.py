@@ -287,7 +287,7 @@ def test_class_weights_for_two_labels_of_any_kind(breast_cancer):
     [
         ({0: -1.0}, "class_weight must be finite and >= 0"),
         ({0: np.nan}, "class_weight must be finite and >= 0"),
-        ({0: 0.0, 1: 0.0}, "non-zero"),
+        ({0: 0.0, 1: 0.0}, "must leave samples with a weight above 0"),
         ({7: 1.0}, "not in class_weight"),
         ("heavy", "'class_weight' parameter of GDClassifier must be"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import pathlib
 import pkgutil
 import re
@@ -14,6 +15,7 @@ import pytest
 
 import gdfast
 from gdfast import cli
+from gdfast.options import check_together
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -22,9 +24,9 @@ MODULES = sorted(
 )
 
 
-def blocks(language):
-    """The code blocks of README.md in that language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(language, document=README):
+    """The code blocks of a document in that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", document, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["gdfast", *MODULES])
@@ -54,23 +56,53 @@ def test_there_are_examples():
     assert [name for name, thing in found.items() if ">>> " not in thing.__doc__] == []
 
 
+def documented_parameters(estimator):
+    """Name -> type, default and description of each parameter, as the docstring has them."""
+    text = inspect.getdoc(estimator).split("Parameters\n----------\n")[1].split("\n\nAttributes\n")[0]
+    found = {}
+    for names, description in re.findall(r"^(\w[^\n]*?) : ([^\n]*(?:\n    [^\n]*)*)", text, re.MULTILINE):
+        found |= dict.fromkeys(names.split(", "), " ".join(description.split()))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("of_numbers", "of_classes", "different"),
+    [
+        (gdfast.GDRegressor, gdfast.GDClassifier, ["loss", "alpha", "solver", "epsilon", "early_stopping"]),
+        (gdfast.GDRegressorCV, gdfast.GDClassifierCV, ["cv", "scoring", "loss", "bounds"]),
+    ],
+)
+def test_what_estimators_share_is_described_in_the_same_words(of_numbers, of_classes, different):
+    """Docstrings stand where editors and readers of the source find them, twice; they must not drift apart."""
+    one, other = map(documented_parameters, (of_numbers, of_classes))
+    for estimator, described in ((of_numbers, one), (of_classes, other)):
+        assert set(described) == set(estimator().get_params())
+    assert [name for name in one if name in other and one[name] != other[name]] == different
+
+
 def test_readme_python(capsys):
     namespace = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), namespace)
-    assert namespace["model"].score(namespace["X_test"], namespace["y_test"]) > 0.9
+    assert namespace["model"].score(namespace["X_test"], namespace["y_test"]) > 0.85
+    np.testing.assert_allclose(namespace["refitted"].coef_, namespace["model"].coef_, rtol=1e-2, atol=1e-4)
     np.testing.assert_allclose(namespace["w"], [2.0, -1.0], rtol=1e-6)
     np.testing.assert_allclose(namespace["result"].coef, [2.0, -1.0], rtol=1e-6)
     assert namespace["again"].predict([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).tolist() == ["up", "down"]
     assert "True" in capsys.readouterr().out
 
 
-def test_readme_commands():
-    """Every command is one that the parser takes."""
-    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("gdfast ")]
+@pytest.mark.parametrize("document", ["README.md", "docs/many_models.md"])
+def test_commands(document):
+    """Every command is one that the parser takes, its options such that go together."""
+    found = blocks("sh", (ROOT / document).read_text())
+    commands = [line for block in found for line in block.splitlines() if line.startswith("gdfast ")]
     assert commands
     for command in commands:
-        assert cli._parser().parse_args(shlex.split(command)[1:]).run
+        options = cli._parser().parse_args(shlex.split(command)[1:])
+        assert options.run
+        if command.startswith("gdfast train"):
+            check_together(options)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 import gdfast
 from gdfast import modelfile
 from gdfast._fields import checksum
+from gdfast.choosing import Choice, Point
 from gdfast.encoder import Encoder
 from gdfast.exceptions import ModelFileError
 
@@ -55,6 +56,14 @@ def make_model(task="classification", classes=("no", "perhaps", "yes"), dtype=np
             "message": "",
             "scores": [["accuracy", 0.1 + 0.2, None]],
         },
+        choice=Choice(
+            folds="2 folds",
+            scoring="loss",
+            rule="best",
+            points=[Point(1.0, 0.5, None, None, 0), Point(0.1, 0.5, 0.25, 0.1 + 0.2, 3)],
+            best=1,
+            simplest=1,
+        ),
         versions=modelfile.software_versions(),
     )
 
@@ -290,9 +299,9 @@ def test_a_doubled_key_is_refused_wherever_it_is(saved, tmp_path):
 
 
 def test_another_version_is_named_beside_ours(document, tmp_path):
-    for version in (3, 0, -1, True, 2.0, "2", None):
+    for version in (4, 0, -1, True, 3.0, "3", None):
         document["version"] = version
-        refuse(write(tmp_path, document), f"is of format version {version!r}, this gdfast reads versions 1 to 2")
+        refuse(write(tmp_path, document), f"is of format version {version!r}, this gdfast reads versions 1 to 3")
 
 
 def test_files_of_version_1_load():
@@ -314,12 +323,22 @@ def test_files_of_version_1_load():
     assert model.estimator.get_params() == gdfast.GDRegressor(alpha=0.1, random_state=3).get_params()
 
 
-def test_a_file_of_version_1_becomes_one_of_ours(tmp_path):
-    model = modelfile.load(FILES / "classification-1.gdf")
+def test_files_of_version_2_load():
+    """Of the same models as those of version 1, by a later gdfast."""
+    for name in ("classification", "regression"):
+        model, earlier = (modelfile.load(FILES / f"{name}-{version}.gdf") for version in (2, 1))
+        assert model.choice is None
+        assert model.estimator.loss_curve_.size > 0
+        np.testing.assert_allclose(model.estimator.coef_, earlier.estimator.coef_, atol=0.01)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_earlier_version_becomes_one_of_ours(tmp_path, version):
+    model = modelfile.load(FILES / f"classification-{version}.gdf")
     modelfile.save(model, tmp_path / "model.gdf")
     again = modelfile.load(tmp_path / "model.gdf")
     assert again.to_document() == model.to_document()
-    assert json.loads((tmp_path / "model.gdf").read_text())["version"] == 2
+    assert json.loads((tmp_path / "model.gdf").read_text())["version"] == 3
 
 
 def test_files_of_version_1_are_checked_as_ours_are(tmp_path):
@@ -440,6 +459,21 @@ WRONG_FIELDS = [
     (("summary", "converged"), 1, "field summary.converged must be true or false"),
     (("summary", "scores"), [["R2", "high", None]], r"field summary.scores\[0\]"),
     (("summary", "scores"), [[["R2"], 1.0, None]], r"field summary.scores\[0\]"),
+    (("choice",), [], "field choice must be an object"),
+    (("choice",), ..., "field choice is missing"),
+    (("choice", "folds"), 5, "field choice.folds must be text"),
+    (("choice", "scoring"), None, "field choice.scoring must be text"),
+    (("choice", "rule"), "worst", "field choice.rule must be one of best, one_standard_error"),
+    (("choice", "points"), {}, "field choice.points must be a list"),
+    (("choice", "points"), [], "field choice.best must be one of the 0 points"),
+    (("choice", "points", 0), [1.0, 0.5, None, None], r"field choice.points\[0\] must be a point"),
+    (("choice", "points", 1, 0), "0.1", r"field choice.points\[1\] must be a point"),
+    (("choice", "points", 1, 2), [0.1], r"field choice.points\[1\] must be a point"),
+    (("choice", "points", 1, 4), 0.5, r"field choice.points\[1\] must be a point"),
+    (("choice", "points", 1, 4), -1, r"field choice.points\[1\] must be a point"),
+    (("choice", "best"), 2, "field choice.best must be one of the 2 points, got 2"),
+    (("choice", "simplest"), -1, "field choice.simplest must be a whole number from 0 on"),
+    (("choice", "more"), 1, "unknown field 'choice.more'"),
     (("versions",), "1.0", "field versions must be an object"),
     (("versions", "gdfast"), 1, "field versions.gdfast must be text"),
     (("code",), "print(1)", "unknown field 'code'"),
