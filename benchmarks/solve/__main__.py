@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
+from collections.abc import Callable
 
 from benchmarks.machine import facts
 from benchmarks.solve import optimum, page, race
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    def some_of(known: tuple[str, ...]) -> object:
+    def some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
         def parse(text: str) -> list[str]:
             names = text.split(",")
             if strange := [name for name in names if name not in known]:

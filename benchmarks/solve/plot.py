@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from benchmarks.solve.results import GOALS, OURS, Result
-
-matplotlib.use("svg")
-from matplotlib import pyplot
 
 __all__ = ["draw"]
 
@@ -20,19 +19,22 @@ DASHES = ("-", "--", ":", "-.")
 
 def draw(result: Result, title: str, path: pathlib.Path) -> None:
     """Write the curves of all solvers as SVG, those of one library in one colour, gdfast's in black."""
-    style = {"svg.fonttype": "none", "svg.hashsalt": "gdfast", "font.size": 8}
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "gdfast", "font.size": 8}
     with matplotlib.rc_context(style):
-        figure, ax = pyplot.subplots(figsize=(7.5, 4), layout="constrained")
+        figure = Figure(figsize=(7.5, 4), layout="constrained")
+        ax = figure.subplots()
         libraries = [name for name in result.entrants if name != OURS]
         drawn = dict.fromkeys(result.entrants, 0)
         for library, curve in result.curves():
+            if not curve.points:
+                continue
             points = sorted(curve.points, key=lambda point: point.time)
             times = [point.time for point in points]
             left = np.clip([result.suboptimality(point) for point in points], FLOOR, None)
             ours = library == OURS
             ax.plot(
                 times,
-                np.minimum.accumulate(left) if len(left) else left,
+                np.minimum.accumulate(left),
                 DASHES[drawn[library] % len(DASHES)],
                 marker="o" if ours else ".",
                 color="black" if ours else f"C{libraries.index(library)}",
@@ -45,4 +47,3 @@ def draw(result: Result, title: str, path: pathlib.Path) -> None:
         ax.set(xscale="log", yscale="log", xlabel="seconds", ylabel="(E - E*) / E*", title=title, ylim=(FLOOR / 2, 10))
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6.5, frameon=False)
         figure.savefig(path, metadata={"Date": None})
-        pyplot.close(figure)

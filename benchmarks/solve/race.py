@@ -83,7 +83,9 @@ class _Runner:
             answer = self._call(step, limit - used)
             used += answer.seconds
             best = min((point.error for point in self.curve.points), default=float("inf"))
-            error = task.error(answer.coef, answer.intercept) if answer.coef is not None else float("inf")
+            error = float("inf")
+            if answer.coef is not None and answer.intercept is not None:
+                error = task.error(answer.coef, answer.intercept)
             if error < float("inf"):
                 label = step_label(self.offer.knob, step)
                 self.curve.points.append(Point(label, error, [answer.seconds], answer.warned))

@@ -146,7 +146,7 @@ def _serve(connection: Connection, module: str, log: pathlib.Path) -> None:
         _redirect_output(log)
         task: Task = connection.recv()
         try:
-            library: Library = importlib.import_module(module)  # type: ignore[assignment]
+            library: Library = importlib.import_module(module)
         except ImportError as error:
             connection.send(Listing(missing=f"{type(error).__name__}: {error}"))
             return

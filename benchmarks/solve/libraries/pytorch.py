@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ BATCH = 1024
 torch.set_num_threads(THREADS)
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
-Tensor = torch.Tensor
+Tensor: TypeAlias = torch.Tensor
 
 
 def solvers(task: Task) -> list[Solver]:

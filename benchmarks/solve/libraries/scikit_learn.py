@@ -184,7 +184,7 @@ def _quantile_fit(task: Task, _: int, *, solver: str) -> Weights:
     return _weights(linear_model.QuantileRegressor(quantile=quantile, alpha=task.alpha, solver=solver), task)
 
 
-_SGD_LOSSES = {
+_SGD_LOSSES: dict[str, dict[str, Any]] = {
     "squared_error": {"loss": "squared_error"},
     "huber": {"loss": "huber"},
     "absolute_error": {"loss": "epsilon_insensitive", "epsilon": 0.0},
@@ -197,7 +197,7 @@ _SGD_LOSSES = {
 def _sgd(task: Task, epochs: int) -> Weights:
     estimator = linear_model.SGDClassifier if task.classes else linear_model.SGDRegressor
     penalty = "elasticnet" if task.l1_ratio else "l2"
-    options = {"epsilon": task.epsilon} | _SGD_LOSSES[task.loss]
+    options: dict[str, Any] = {"epsilon": task.epsilon} | _SGD_LOSSES[task.loss]
     model = estimator(
         penalty=penalty, alpha=task.alpha, l1_ratio=task.l1_ratio, max_iter=epochs, tol=None, random_state=0, **options
     )

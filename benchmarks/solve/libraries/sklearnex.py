@@ -15,8 +15,8 @@ from benchmarks.solve.task import Task
 
 PACKAGE = "scikit-learn-intelex"
 NOTE = (
-    "The estimators of `sklearnex.linear_model`. What oneDAL does not do falls back to scikit-learn, and that is said. "
-    " oneDAL's AVX-512 code is for Intel's processors."
+    "The estimators of `sklearnex.linear_model`. What oneDAL does not do falls back to scikit-learn, and says so. "
+    "oneDAL's AVX-512 code is for Intel's processors."
 )
 BOTH = ("float32", "float64")
 

@@ -32,7 +32,7 @@ def _poisson(scale: float) -> Task:
 def _gamma(scale: float) -> Task:
     rng = np.random.default_rng(10)
     X, even = unscaled(rng, rows_of(300_000, scale), 30)
-    claims = 1.0 + rng.poisson(0.5, len(X))
+    claims = 1.0 + rng.poisson(0.5, len(X)).astype(float)
     mean = np.exp(even @ weights_of(rng, 30, 0.5) + 1.0)
     return Task(X, rng.gamma(2 * claims, mean / (2 * claims)), "gamma", alpha=1e-4, sample_weight=claims)
 

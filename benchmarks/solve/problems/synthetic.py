@@ -27,7 +27,8 @@ def correlated(rng: Random, n: int, d: int, rho: float) -> Doubles:
 def ill_conditioned(rng: Random, n: int, d: int, condition: float) -> Doubles:
     """X (n, d) with a covariance of that condition number, in no direction of its own."""
     Q = np.linalg.qr(rng.standard_normal((d, d)))[0]
-    return (rng.standard_normal((n, d)) * np.logspace(0, -0.5 * np.log10(condition), d)) @ Q.T
+    X: Doubles = (rng.standard_normal((n, d)) * np.logspace(0, -0.5 * np.log10(condition), d)) @ Q.T
+    return X
 
 
 def unscaled(rng: Random, n: int, d: int, *, spread: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -39,7 +40,8 @@ def unscaled(rng: Random, n: int, d: int, *, spread: float = 1.0) -> tuple[NDArr
 
 def weights_of(rng: Random, d: int, size: float, nonzero: int | None = None) -> Doubles:
     """Weights that give scores of that standard deviation on even columns, at so many places or at all."""
-    w = np.zeros(d)
+    w: Doubles = np.zeros(d)
     places = rng.permutation(d)[: nonzero or d]
     w[places] = rng.standard_normal(len(places))
-    return w * size / np.linalg.norm(w)
+    w *= size / np.linalg.norm(w)
+    return w
