@@ -196,6 +196,7 @@ def test_libraries_that_fail(tmp_path, monkeypatch):
     assert warned == ["UserWarning: of this", "of that", "WARNING: of more"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_whole_run(tmp_path, capsys):
     """A problem by two libraries, then by one of them again: a page, a plot, and nobody is forgotten."""
