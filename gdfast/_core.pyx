@@ -320,7 +320,8 @@ cdef int read_settings(gd_settings *to, given) except -1:
     """From a dict of what `descend` takes; what is missing is 0."""
     memset(to, 0, sizeof(gd_settings))
     to.solver, to.schedule = SOLVERS.index(given["solver"]), SCHEDULES.index(given["learning_rate"])
-    to.eta0, to.power_t, to.momentum, to.nesterov = given["eta0"], given["power_t"], given["momentum"], given["nesterov"]
+    to.eta0, to.power_t = given["eta0"], given["power_t"]
+    to.momentum, to.nesterov = given["momentum"], given["nesterov"]
     to.optimal_alpha, to.beta_1, to.beta_2 = given.get("optimal_alpha", 0.0), given["beta_1"], given["beta_2"]
     to.batch_size, to.shuffle, to.seed = given["batch_size"], given["shuffle"], given["seed"]
     to.max_iter, to.tol, to.n_iter_no_change = given["max_iter"], given["tol"], given["n_iter_no_change"]

@@ -2,8 +2,8 @@
  * the point's minimum over a sample of rows, in the metric of its curvature there, and each step of all of them is one read of X.
  * Samples grow by stages, so that the first steps, far from the minimum, cost next to nothing.
  *
- * A model's path depends on its own numbers alone: neither who shares its reads nor how many threads there are changes a bit. Two
- * exceptions: squared error with L1 or bounds (squared.c) sets out from the minimum under the next stronger penalty of its mixture and
+ * A model's path depends on its own numbers alone: neither who shares its reads nor how many threads there are changes a bit. Three
+ * exceptions: in grids of several losses the size of the samples follows one of them (gd_metric_rows); squared error with L1 or bounds (squared.c) sets out from the minimum under the next stronger penalty of its mixture and
  * split, if the grid has one; and the last bits of moments depend on the splits of the grid, which say how its rows are summed.
  */
 #include <math.h>
@@ -347,6 +347,15 @@ static gd_status descend_apart(gd_journey *journey, gd_many *many, int64_t n, in
     return status;
 }
 
+/* numbers = the models of the batch whose error is finite. */
+static int64_t find_finite(const gd_journey *journey, const gd_fit *fits, int64_t *numbers) {
+    const gd_point *first = journey->points, *last = first + journey->n_points - 1;
+    int64_t n = 0;
+    for (int64_t i = first->first; i < last->first + last->count; i++)
+        if (isfinite(fits[journey->order[i]].error)) numbers[n++] = journey->order[i];
+    return n;
+}
+
 /* The points of one batch, and then their models. */
 static gd_status descend_points(gd_journey *journey, gd_many *many, double *weights, gd_fit *fits) {
     const gd_problem *problem = &journey->grid->problem;
@@ -357,8 +366,8 @@ static gd_status descend_points(gd_journey *journey, gd_many *many, double *weig
     int64_t *numbers = gd_alloc(n, sizeof *numbers);
     gd_status status = at && each && numbers ? GD_OK : GD_NO_MEMORY;
     for (int64_t p = 0; !status && p < journey->n_points; p++) {
-        double *weights = journey->points[p].weights = at + p * size;
-        for (int64_t j = 0; j < size - problem->n_outputs; j++) weights[j] = gd_clip(problem, j, 0.0);
+        double *start = journey->points[p].weights = at + p * size;
+        for (int64_t j = 0; j < size - problem->n_outputs; j++) start[j] = gd_clip(problem, j, 0.0);
     }
     if (!status) status = set_out_points(journey, &matrices);
     for (int64_t p = 0; !status && p < journey->n_points; p++)
@@ -370,6 +379,11 @@ static gd_status descend_points(gd_journey *journey, gd_many *many, double *weig
         }
     int together = journey->builder.rows != NULL; /* a sample knows no splits */
     if (!status && together) status = descend_models(journey, many, n, numbers, each, most, weights, fits, numbers, &n);
+    if (!status && together && !journey->stop_early && gd_metric_guesses(&journey->builder, problem->n)) {
+        close_builder(journey); /* rows that the sample hardly sees may bend less than it thinks: nobody has arrived for sure */
+        n = find_finite(journey, fits, numbers);
+        status = open_builder(journey, 0);
+    }
     if (!status && n && (!together || most < journey->settings->max_iter)) status = descend_apart(journey, many, n, numbers, together ? most : 0, weights, fits);
     close_builder(journey);
     gd_release(matrices);

@@ -10,7 +10,7 @@
 #include "threads.h"
 #include "updates.h"
 
-enum { PANEL = 64, MOST_PARTS = 8, WIDE_SUMS = 1 << 16, MOST_SWEEPS = 1000 };
+enum { PANEL = 64, MOST_PARTS = 8, WIDE_SUMS = 1 << 16, MOST_SWEEPS = 1000, WORTH_MAKING_SURE = 1 << 30 /* multiplications */ };
 
 /* How many rows the metric is made from: enough that its error, about sqrt(p / m), makes each pass count, few enough that
  * building it costs less than a few passes; all rows (0) where that is not much more, or where only the rows near a kink bend. */
@@ -160,6 +160,13 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     metric->moment = at;
     metric->columns = (gd_columns){metric->center, metric->scale, d, p, p_pad};
     return find_columns(metric, problem);
+}
+
+int gd_metric_guesses(const gd_metric *metric, int64_t n) {
+    double p = (double)metric->p, cost = (double)metric->n_factors * (double)n * p * p;
+    int guesses = 0;
+    for (int64_t j = 0; j < metric->columns.d; j++) guesses |= metric->moment[j] > 0.0;
+    return guesses && metric->rows && !metric->diagonal && cost <= WORTH_MAKING_SURE;
 }
 
 void gd_metric_free(gd_metric *metric) {

@@ -40,6 +40,9 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
                          const gd_hooks *hooks);
 void gd_metric_free(gd_metric *metric);
 
+/* Does what it says of some columns rest on a guess, where a metric of all n rows, which knows, would not cost too much? */
+int gd_metric_guesses(const gd_metric *metric, int64_t n);
+
 /* Row numbers (m), one in each of m equal stretches of a problem's rows; NULL if out of memory. */
 int64_t *gd_sample_rows(const gd_problem *problem, int64_t m);
 

@@ -125,15 +125,14 @@ static void classify(gd_walk *work, int stop) {
     memcpy(work->run->state->weights, work->weights, sizeof *work->weights * (size_t)work->run->size);
 }
 
-/* The sample has proved too small: a metric of four times as many rows, or of all. Where we are stays where it is. */
-static gd_status refine(gd_walk *work) {
+/* The sample has proved too small: a metric of more rows, 0 of all. Where we are stays where it is. */
+static gd_status refine(gd_walk *work, int64_t rows) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     const gd_problem *problem = &run->engine.problem;
-    int64_t rows = 4 * metric->engine.problem.n;
     gd_metric_to_weights(metric, work->v, work->weights);
     gd_metric_free(metric);
-    gd_status status = gd_metric_init(metric, problem, rows > problem->n / 2 ? 0 : rows, 0, 0, run->settings->n_threads, run->engine.hooks);
+    gd_status status = gd_metric_init(metric, problem, rows, 0, 0, run->settings->n_threads, run->engine.hooks);
     if (!status) status = gd_metric_build(metric, work->weights, 0.0);
     if (status) return status;
     work->rescale = problem->softmax && metric->n_factors == 1;
@@ -141,7 +140,8 @@ static gd_status refine(gd_walk *work) {
     return evaluate(work, &run->engine, work->v, &work->error, work->gradient);
 }
 
-/* Steps in the metric of ever larger samples, as long as making it costs no more than some ten passes. */
+/* Steps in the metric of ever larger samples, as long as making it costs no more than some ten passes. Whoever has arrived by a guess at
+ * what the sample hardly sees makes sure over all rows. */
 static gd_status descend_in_stages(gd_walk *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
@@ -150,11 +150,14 @@ static gd_status descend_in_stages(gd_walk *work) {
     int stop = 0;
     for (int64_t stage = 12; !status; stage *= 2) {
         int64_t left = settings->max_iter - run->report->n_iter;
-        double rows = 4.0 * (double)metric->engine.problem.n, a_pass = (double)run->engine.problem.n * (double)metric->k;
-        int last = !metric->rows || metric->diagonal || rows > MOST_ROWS || rows * (double)metric->p > 40.0 * a_pass;
+        int64_t n = run->engine.problem.n, rows = 4 * metric->engine.problem.n;
+        double a_pass = (double)run->engine.problem.n * (double)metric->k;
+        int last = !metric->rows || metric->diagonal || rows > MOST_ROWS || (double)rows * (double)metric->p > 40.0 * a_pass;
         status = minimise(work, &run->engine, settings->tol, last ? left : gd_min(stage, left), 1, &stop);
-        if (stop || last || run->report->n_iter >= settings->max_iter) break;
-        if (!status) status = refine(work);
+        int goes_on = run->report->reason == GD_STOP_MAX_ITER && run->report->n_iter < settings->max_iter;
+        if (stop && goes_on && gd_metric_guesses(metric, n)) stop = 0, rows = n;
+        else if (stop || last || !goes_on) break;
+        if (!status) status = refine(work, rows > n / 2 ? 0 : rows);
     }
     if (status) return status;
     gd_metric_to_weights(metric, work->v, work->weights);

@@ -9,7 +9,7 @@ from hostile import same_bits
 from numpy.testing import assert_allclose
 from problems import LOSSES, MARGIN_LOSSES, targets
 
-from gdfast import _core
+from gdfast import _core, gradient_descent
 from gdfast.reference import error_and_gradient
 from gdfast.rows.sparse import as_rows
 
@@ -122,3 +122,29 @@ def test_what_a_grid_refuses():
             _core.grid_error_and_gradient(grid, coef, intercept)
     with pytest.raises(ValueError, match="must be of shape"):
         _core.grid_error_and_gradient(_core.Grid(values, []), np.ones((0, 1, 2)), np.ones((0, 1)))
+
+
+# ---- where a sample of the rows knows little -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["poisson", "log_loss"])
+def test_columns_that_a_sample_hardly_sees(loss):
+    """Their rows bend less than others: what a metric of sampled rows promises must not be taken for the truth."""
+    rng = np.random.default_rng(5)
+    n, dense, rare = 20_000, 6, 30
+    X = np.zeros((n, dense + rare))
+    X[:, :dense] = rng.normal(size=(n, dense))
+    for j in range(rare):
+        X[rng.choice(n, 3 + j, replace=False), dense + j] = 1.0
+    z = X @ np.r_[rng.normal(size=dense) * 0.3, rng.normal(size=rare) * 2] - 0.5
+    y = rng.poisson(np.exp(z)) if loss == "poisson" else rng.random(n) < 1 / (1 + np.exp(-z))
+    problem = _core.Problem(X, y.astype(float), loss=loss)
+    roles = np.where(rng.integers(0, 3, n) == np.arange(3)[:, None], -1, 1).astype(np.int8)
+    models = [{"loss": loss, "l2": alpha, "split": s} for alpha in np.logspace(-3, -7, 5) for s in range(3)]
+    at, best = (
+        _core.descend_grid(_core.Grid(problem, models, roles), max_iter=1000, tol=tol)[1]["error"]
+        for tol in (1e-6, 1e-13)
+    )
+    assert (at / best - 1).max() < 1.5e-6
+    alone = [gradient_descent(X, y, loss=loss, solver="auto", alpha=1e-6, tol=tol).error for tol in (1e-6, 1e-13)]
+    assert alone[0] / alone[1] - 1 < 1.5e-6
