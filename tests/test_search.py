@@ -340,5 +340,6 @@ def test_the_document(capsys, tmp_path, monkeypatch):
     assert 0 < (names["simple"].coef_ != 0).sum() < (names["best"].coef_ != 0).sum()
     assert names["used"][0] == 0 and names["used"][-1] >= 4
     assert names["found"].n_groups == 1 and names["found"].best_score_ > 0.98
-    assert capsys.readouterr().out.count("True") == 2
+    assert names["tried"].n_groups == 1 and names["tried"].estimators[-1] is None
+    assert capsys.readouterr().out.count("True") == 3
     assert (tmp_path / "path.png").read_bytes().startswith(b"\x89PNG")
