@@ -60,8 +60,8 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
     quantile : float in (0, 1), default=0.5
         Level that ``loss="quantile"`` estimates.
     positive : bool, default=False
-        Whether weights must not be negative. Bounds of any kind share the reads too; losses with kinks are fitted one by
-        one.
+        Whether weights must not be negative. Bounds of any kind share the reads too; losses with kinks are fitted one
+        by one.
     bounds : tuple (low, high) or None, default=None
         What every weight must lie between, as in GDRegressor.
     n_threads : int or None, default=None
@@ -219,8 +219,8 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
         Weight per class label, times the sample weights. "balanced" gives every class of each training set the same
         total weight. It counts in training and in the score "loss".
     positive : bool, default=False
-        Whether weights must not be negative. Bounds of any kind share the reads too; losses with kinks are fitted one by
-        one.
+        Whether weights must not be negative. Bounds of any kind share the reads too; losses with kinks are fitted one
+        by one.
     bounds : tuple (low, high) or None, default=None
         What every weight must lie between, as in GDClassifier.
     random_state : int, RandomState instance or None, default=None
