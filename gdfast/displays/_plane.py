@@ -15,8 +15,8 @@ from gdfast.displays._style import short_name
 
 Axis = int | str
 _MOST_STEPS = 1000  # of a path that say where it moved most
-_MARGIN = 0.2
-_BEYOND = 1.0  # of the extent of starts, ends and minima: as far as paths widen the picture
+_MARGIN = 0.25
+_BEYOND = 3.0  # times the extent of starts, ends and minima: paths that go further are cut off
 _NARROW = 0.4  # an axis along which nothing moved shows this share of what the other does, in terms of scores
 
 
@@ -128,12 +128,15 @@ def _extent(
 ) -> tuple[Doubles, Doubles]:
     core = np.array([*(path[0] for path in paths), *kept, *(lowest for lowest in minima if lowest is not None)])
     low, high = core.min(axis=0), core.max(axis=0)
-    beyond = _BEYOND * (high - low)
-    around = np.concatenate([core, *paths])
-    low, high = np.maximum(around.min(axis=0), low - beyond), np.minimum(around.max(axis=0), high + beyond)
     spread = np.where(spread > 0, spread, spread.max() if spread.max() > 0 else 1.0)
     moved = ((high - low) * spread).max()  # in terms of scores
     least = _NARROW * (moved if moved > 0 else 2.0) / spread
+    beyond = _BEYOND * np.maximum(high - low, least)
+    for path in paths:
+        finite = path[np.isfinite(path).all(axis=1)]
+        reach = finite.min(axis=0), finite.max(axis=0)
+        if (reach[0] >= core.min(axis=0) - beyond).all() and (reach[1] <= core.max(axis=0) + beyond).all():
+            low, high = np.minimum(low, reach[0]), np.maximum(high, reach[1])
     middle, half = (low + high) / 2, np.maximum(high - low, least) / 2 * (1 + 2 * _MARGIN)
     return middle - half, middle + half
 

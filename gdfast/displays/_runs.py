@@ -55,12 +55,10 @@ def is_rule(result: DescentResult) -> bool:
 
 def eta_words(result: DescentResult) -> str:
     """The learning rate in a few signs."""
-    eta = result.eta
-    if not len(eta):
-        return ""
-    sign = "η" if is_rule(result) else "share of the preconditioned step"
-    first, last = float(eta[0]), float(eta[-1])
-    return f"{sign} = {first:.3g}" if np.allclose(eta, first, rtol=1e-3) else f"{sign} = {first:.3g} … {last:.3g}"
+    if not is_rule(result):
+        return "preconditioned steps"
+    first, last = float(result.eta[0]), float(result.eta[-1])
+    return f"η = {first:.3g}" if np.allclose(result.eta, first, rtol=1e-3) else f"η = {first:.3g} … {last:.3g}"
 
 
 def record(
@@ -99,10 +97,14 @@ def record(
         rows_val=rows_val,
         **given,
     )
-    held_out = None if val is None else Data(*val, suffix="_val")
+    held_out = None if val is None else _data(val, suffix="_val")
     if rows_val is not None:
-        held_out = Data(*train, rows=rows_val)
-    return Recorded(model, result, Data(*train, rows=rows), held_out, terms_of(model))
+        held_out = _data(train, rows=rows_val)
+    return Recorded(model, result, _data(train, rows=rows), held_out, terms_of(model))
+
+
+def _data(given: Any, **more: Any) -> Data:
+    return Data(given.X, given.y, given.sample_weight, given.offset, **more)
 
 
 def rows_of(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> Any:
@@ -127,7 +129,8 @@ def check_estimator(estimator: Any) -> Any:
 
 def terms_of(model: Any) -> dict[str, Any]:
     """What the error of an estimator is made of, as `error_terms` says it."""
-    return error_terms(model.loss, *model._penalty(), model.epsilon, getattr(model, "quantile", 0.5))
+    alpha, l1_ratio = model._penalty()
+    return error_terms(model.loss, alpha, l1_ratio, model.epsilon, getattr(model, "quantile", 0.5))
 
 
 def weights_of(coef: Any, intercept: Any) -> tuple[Doubles, Doubles]:

@@ -61,7 +61,8 @@ class Section:
     ) -> None:
         self.plane, self.n_threads = plane, n_threads
         self.loss, self.param = terms["loss"], terms["param"]
-        self.l2, self.l1 = (terms["l2"], terms["l1"]) if penalised else (0.0, 0.0)
+        self.l2: float = terms["l2"] if penalised else 0.0
+        self.l1: float = terms["l1"] if penalised else 0.0
         X, k = as_rows(data.X), len(plane.coef)
         n = X.shape[0]
         targets = read_targets(data.y, n, self.loss, k, f"y{data.suffix}")

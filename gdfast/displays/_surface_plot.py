@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from gdfast.displays.surface import ErrorSurfaceDisplay, Surface, Track
 
 _LEVELS = 24
-_STEEPEST = 20.0  # times the median height: what rises above is painted as one
-_ARROW = 0.16  # of the axes
+_STEEPEST = 60.0  # times the median height: what rises above is painted as one
+_ARROW = 0.14  # of the axes
 _DARK = "#222222"
 
 
@@ -30,7 +30,7 @@ def draw(display: ErrorSurfaceDisplay, ax: Any, kind: str, epoch: int, cmap: Any
         figure, panels = _new_axes(kinds, n)
     else:
         panels = axes_for(ax, n * len(kinds), "surface")
-        figure = panels[0].get_figure()
+        figure = panels[0].figure
     for i, space in enumerate(_paint(display, panels, kinds, cmap)):
         _paths(display, i % n, panels[i], display.tracks, places, space)
     if ax is None:
@@ -132,7 +132,7 @@ def heights(surface: Surface, tracks: list[Track], which: int) -> tuple[float, f
 def _contours(display: ErrorSurfaceDisplay, which: int, panel: Axes, cmap: Any) -> None:
     """Levels that are as far apart on every side of a bowl: their heights grow as squares."""
     from matplotlib.colors import PowerNorm
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     surface = display.surfaces[which]
     low, high = heights(surface, display.tracks, which)
@@ -142,7 +142,8 @@ def _contours(display: ErrorSurfaceDisplay, which: int, panel: Axes, cmap: Any) 
     beyond = "max" if errors.max() > high else "neither"
     filled = panel.contourf(display.x, display.y, errors, levels=levels, cmap=cmap, norm=norm, extend=beyond)
     panel.contour(display.x, display.y, errors, levels=levels[1:], colors="white", linewidths=0.4, alpha=0.5)
-    bar = panel.get_figure().colorbar(filled, ax=panel, format="%.3g", ticks=MaxNLocator(7))
+    plain = FuncFormatter(lambda value, _: f"{value:.4g}")
+    bar = panel.figure.colorbar(filled, ax=panel, format=plain, ticks=MaxNLocator(7))
     bar.set_label(surface.label)
     panel.set_xlabel(display.labels[0])
     panel.set_ylabel(display.labels[1])
@@ -161,11 +162,11 @@ def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -
     norm = PowerNorm(0.5, vmin=low, vmax=high)
     panel.computed_zorder = False  # what lies on the surface is drawn after it
     panel.plot_surface(x, y, errors, cmap=cmap, norm=norm, rcount=60, ccount=60, linewidth=0, alpha=0.9, zorder=1)
-    panel.set_xlabel(display.labels[0], labelpad=8, fontsize="small")
-    panel.set_ylabel(display.labels[1], labelpad=8, fontsize="small")
-    panel.set_zlabel(surface.label, fontsize="small")
+    for name, label in zip("xyz", (*display.labels, surface.label), strict=True):
+        words = label.split(",")[0].split(" (")[0]  # all else is beside the contours
+        getattr(panel, f"set_{name}label")(words, labelpad=6, fontsize="small")
     panel.tick_params(labelsize="small")
-    panel.set_box_aspect(None, zoom=0.85)
+    panel.set_box_aspect(None, zoom=0.9)
     return low, high
 
 
@@ -217,7 +218,7 @@ def _here(track: Track, place: int, i: int) -> str:
 def _inside(
     display: ErrorSurfaceDisplay, points: Doubles, errors: Doubles, space: tuple[float, float] | None
 ) -> list[Doubles]:
-    """Points as coordinates to plot; in space, those outside of the picture are left out, since nothing cuts them off."""
+    """Points as coordinates to plot; in space without those outside of the picture, since nothing cuts them off."""
     if space is None:
         return [points[:, 0], points[:, 1]]
     x, y = points.T
@@ -274,4 +275,3 @@ def _title(display: ErrorSurfaceDisplay) -> str:
 def _legend(figure: Any, panel: Axes) -> None:
     handles, labels = panel.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), fontsize="small")
-

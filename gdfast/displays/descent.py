@@ -263,7 +263,7 @@ class DescentDisplay:
             chosen = list(axes[:, 0])
         else:
             chosen = axes_for(ax, len(wanted), "panel")
-            self.figure_ = chosen[0].get_figure()
+            self.figure_ = chosen[0].figure  # type: ignore[assignment]
         palette = colours(self.figure_)
         for panel, axes in zip(wanted, chosen, strict=True):
             getattr(self, f"_plot_{panel}")(axes, palette, yscale)
@@ -304,9 +304,11 @@ class DescentDisplay:
             if one.best is not None and one.validation is not None:
                 mark = None if several else f"weights kept: epoch {one.best:,}"
                 height = one.validation[one.best - 1]
-                axes.plot(one.best, height, "*", color=held_out, markersize=13, markeredgecolor="0.2", label=mark, zorder=5)
+                star: dict[str, Any] = dict(color=held_out, markersize=13, markeredgecolor="0.2", label=mark, zorder=5)
+                axes.plot(one.best, height, "*", **star)
                 if not several and one.best < len(one.validation):
-                    axes.axvspan(one.best, len(one.validation), color="0.5", alpha=0.18, linewidth=0, label="over-fitting")
+                    span: dict[str, Any] = dict(color="0.5", alpha=0.18, linewidth=0, label="over-fitting")
+                    axes.axvspan(one.best, len(one.validation), **span)
         scale_errors(axes, yscale, np.concatenate(values))
         axes.set_ylabel(self.error_label)
         axes.legend(fontsize="small", framealpha=0.8)
@@ -318,8 +320,8 @@ class DescentDisplay:
     def _plot_eta(self, axes: Axes, palette: tuple[str, ...], yscale: str) -> None:
         self._plot_plain(axes, palette, yscale, "eta")
         rules = {one.rule for one in self.curves if one.eta is not None}
-        words = {(True,): "learning rate η", (False,): "share of the\nstep taken"}
-        axes.set_ylabel(words.get(tuple(rules), "learning rate η, or\nshare of the step"))
+        words = "learning rate η" if rules == {True} else "share of the\nstep taken"
+        axes.set_ylabel(words if len(rules) == 1 else "learning rate η, or\nshare of the step")
 
     def _plot_plain(self, axes: Axes, palette: tuple[str, ...], yscale: str, what: str) -> None:
         values = [getattr(one, what) for one in self.curves]

@@ -67,12 +67,10 @@ class GradientDisplay:
     array([1, 0])
     """
 
-    def __init__(
-        self, gradient: Doubles, names: Sequence[str], *, eta: float | None = None, title: str = ""
-    ) -> None:
+    def __init__(self, gradient: Doubles, names: Sequence[str], *, eta: float | None = None, title: str = "") -> None:
         self.gradient, self.names = np.asarray(gradient, dtype=np.float64), list(names)
         if self.gradient.ndim != 1 or len(self.names) != len(self.gradient) or not len(self.names):
-            raise ValueError(f"names must be one per element of the gradient, {self.gradient.shape}, got {len(self.names)}")
+            raise ValueError(f"names must be one per weight, {self.gradient.shape}, got {len(self.names)} names")
         self.eta = None if eta is None else positive(eta, "eta")
         self.title = title
 
@@ -220,7 +218,7 @@ class GradientDisplay:
         >>> import matplotlib; matplotlib.use("Agg")
         >>> import gdfast
         >>> X, y = [[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]], [1.0, 3.0, 5.0]
-        >>> result = gdfast.gradient_descent(X, y, keep_path=True)
+        >>> result = gdfast.gradient_descent(X, y, max_iter=5, tol=None, keep_path=True)
         >>> display = gdfast.GradientDisplay.from_result(result, X, y, epoch=0)
         >>> display.gradient.round(3)
         array([-4.333, -0.333, -3.   ])
@@ -292,7 +290,7 @@ class GradientDisplay:
             self.figure_, self.ax_ = pyplot.subplots(figsize=size, layout="constrained")
         else:
             (self.ax_,) = axes_for(ax, 1, "gradient")
-            self.figure_ = self.ax_.get_figure()
+            self.figure_ = self.ax_.figure  # type: ignore[assignment]
         self._bars(self.ax_, colours(self.figure_))
         self._title(self.ax_, self.gradient[order[most:]])
         return self
@@ -311,10 +309,8 @@ class GradientDisplay:
         for place, value in zip(places, values, strict=True):
             side = 1 if value >= 0 else -1
             side_of_text = "left" if side > 0 else "right"
-            axes.annotate(
-                number(value), (value, place), (3 * side, 0), textcoords="offset points", va="center",
-                ha=side_of_text, fontsize="small",
-            )
+            look: dict[str, Any] = dict(textcoords="offset points", va="center", ha=side_of_text, fontsize="small")
+            axes.annotate(number(value), (value, place), (3 * side, 0), **look)
         axes.set_xlim(-1.25 * widest, 1.25 * widest)
         axes.axvline(0, color="0.5", linewidth=0.8)
         axes.set_yticks(places, [short_name(self.names[j]) for j in self.shown_], fontsize="small")
@@ -325,7 +321,8 @@ class GradientDisplay:
             steps = axes.secondary_yaxis("right")
             steps.set_yticks(places, [number(step) for step in -self.eta * values], fontsize="small")
             steps.set_ylabel(f"step −η ∂E/∂w with η = {number(self.eta)}")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.9 / (0.6 + 0.3 * len(values))), fontsize="small", frameon=False)
+        below = -0.55 / (0.3 * len(values) + 0.3)  # of the axes' height
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, below), fontsize="small", frameon=False)
 
     def _title(self, axes: Axes, rest: Doubles) -> None:
         norm = float(np.linalg.norm(self.gradient))
@@ -335,7 +332,6 @@ class GradientDisplay:
             largest = number(float(np.abs(rest).max()))
             lines.append(f"{len(rest):,} more weights: none above {largest}, together {share:.1%} of the squared norm")
         axes.set_title("\n".join(lines), fontsize="medium")
-
 
 
 def _names(given: Any, X: Any, model: Any = None) -> list[str]:

@@ -37,7 +37,9 @@ _KINDS = ("contour", "surface", "both")
 
 
 class Surface(NamedTuple):
-    """The error over the grid: of which rows, errors (len(y), len(x)), what they are, and the lowest point (2,), if any.
+    """The error over the grid.
+
+    rows: which; errors (len(y), len(x)); label: what they are; minimum (2,) the lowest point, if there is one near.
 
     Examples
     --------
@@ -444,7 +446,8 @@ def _kept(result: DescentResult) -> tuple[Doubles, Doubles]:
 def _near(path: Doubles, end: Doubles) -> Doubles:
     """A path without the points of a descent that ran away."""
     far = np.abs(path - end).max(axis=1)
-    return path[far <= 3.0 * max(far[0], 1e-300)]
+    near: Doubles = path[far <= 3.0 * max(far[0], 1e-300)]
+    return near
 
 
 def _error_words(terms: dict[str, Any], section: Section) -> str:
