@@ -14,7 +14,7 @@ WARNINGS = -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvl
 CPPCHECK = cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability,performance \
     --suppress=missingIncludeSystem --suppress=nullPointer:src/engine.c --suppress=uninitvar:src/walk.c
 
-.PHONY: help demo test test-c test-slow test-oldest benchmark benchmark-check compare lint sanitize wheel clean
+.PHONY: help demo test test-c test-slow test-oldest docs docs-links benchmark benchmark-check compare lint sanitize wheel clean
 
 help:
 	@echo "make demo       build, train on real data by command and in Python, compare, draw (files in demo/)"
@@ -22,6 +22,8 @@ help:
 	@echo "make test-c     the C tests alone"
 	@echo "make test-slow  the slow tests of both"
 	@echo "make test-oldest  the Python suite on the oldest of everything: OLDEST=python3.10, tests/oldest.txt"
+	@echo "make docs       the documentation site, in build/docs: runs its code, warnings are errors, links inside it are checked"
+	@echo "make docs-links  links to other sites, over the network"
 	@echo "make benchmark  measure beside other libraries, write docs/benchmarks.md"
 	@echo "make benchmark-check  this tree beside the commit where it left main: fails if anything has become slower"
 	@echo "make compare    race other libraries to the optimum, write docs/solve.md: COMPARE='--problems a9a --repeats 1'"
@@ -47,6 +49,13 @@ test-oldest:
 	$(OLDEST) -m venv --clear build/oldest
 	build/oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/oldest.txt --editable '.[test]'
 	build/oldest/bin/python -m pytest -m "not slow"
+
+docs: $(VENV)/writers
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs
+	@echo "build/docs/index.html"
+
+docs-links: $(VENV)/writers
+	$(BIN)/python -m sphinx -b linkcheck -q docs build/docs-links
 
 benchmark: $(VENV)/developers
 	$(BIN)/python -m benchmarks
@@ -78,17 +87,21 @@ wheel: | $(BIN)/python
 	cd / && "$(abspath build/wheel/venv/bin/python)" "$(abspath tests/check_wheel.py)"
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info gdfast/*.so
+	rm -rf $(VENV) build dist demo docs/generated *.egg-info gdfast/*.so
 	rm -rf .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
-# The stamps: the package with its extras, installed in place. Developers have what users have, and rivals go beside them.
+# The stamps: the package with its extras, installed in place. Developers and writers have what users have, and rivals go beside them.
 $(VENV)/users: $(ENGINE) | $(BIN)/python
 	$(PIP) --editable '.[all]'
 	touch $@
 
 $(VENV)/developers: $(ENGINE) | $(BIN)/python
 	$(PIP) --editable '.[test,lint]'
+	touch $(VENV)/users $@
+
+$(VENV)/writers: $(ENGINE) | $(BIN)/python
+	$(PIP) --editable '.[docs]'
 	touch $(VENV)/users $@
 
 # One by one: those that do not install here are named in the report. PyTorch is the build without CUDA, a tenth as large.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
+import shutil
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 GENERATED = HERE / "generated"
+(GENERATED / "pictures").mkdir(parents=True, exist_ok=True)
 sys.path.insert(0, str(HERE))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -28,9 +31,10 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["generated/gallery/*.ipynb", "**/sg_execution_times.rst", "sg_execution_times.rst"]
+exclude_patterns = ["generated/examples", "generated/gallery/*.ipynb", "sg_execution_times.rst"]
+templates_path = ["templates"]
 nitpicky = True
-suppress_warnings = ["config.cache"]  # functions in sphinx_gallery_conf
+suppress_warnings = ["config.cache"]  # a function among the settings of the gallery
 
 html_theme = "furo"
 html_title = f"gdfast {version}"
@@ -40,22 +44,34 @@ pygments_style = "friendly"
 pygments_dark_style = "native"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
-copybutton_exclude = ".linenos, .gp"
 
 myst_heading_anchors = 3
 autodoc_typehints = "none"  # numpydoc's sections say it in words
 autodoc_member_order = "bysource"
 autosummary_generate = True
-autosummary_ignore_module_all = False
 numpydoc_show_class_members = False
-numpydoc_xref_param_type = False
 linkcheck_timeout = 20
 
+# The gallery is made of copies: it would take examples/embedding for a part of itself.
+EXAMPLES = ("housing", "digits", "claims", "air")
+shutil.rmtree(GENERATED / "examples", ignore_errors=True)
+(GENERATED / "examples").mkdir()
+for name in EXAMPLES:
+    shutil.copy2(HERE.parent / "examples" / f"{name}.py", GENERATED / "examples")
+(GENERATED / "examples" / "README.rst").write_text(
+    """Examples
+========
+
+Four data sets from raw columns to a picture, beside scikit-learn: the scripts of the folder ``examples``. Each takes less than a
+minute, on data that are bundled or made up, or with ``--data`` on the real files.
+"""
+)
 sphinx_gallery_conf = {
-    "examples_dirs": ["../examples"],
+    "examples_dirs": ["generated/examples"],
     "gallery_dirs": ["generated/gallery"],
-    "filename_pattern": r"/(housing|digits|claims|air)\.py$",
-    "ignore_pattern": r"/(demo|embedding/.*)\.py$",
+    "filename_pattern": "",
+    "within_subsection_order": "FileNameSortKey",
+    "reset_argv": lambda gallery_conf, variables: ["--out", str(GENERATED / "pictures" / "example.png")],
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
@@ -63,17 +79,22 @@ sphinx_gallery_conf = {
 }
 
 
-def add_output(app, docname, source):
+def show_output(app, docname, source):
     """Run the blocks of a page and show below each what it printed and drew; put its notebook beside the tutorial."""
-    path = HERE / f"{docname}.md"
-    if not path.exists():
+    if not (HERE / f"{docname}.md").exists():
         return
-    folder = GENERATED / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
+    page = re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", source[0])  # files of the project are no pages of the site
     if docname == "gradient_descent":
-        (GENERATED / "gradient_descent.ipynb").write_text(json.dumps(cells.notebook(source[0]), indent=1))
-    source[0] = cells.with_output(source[0], docname, folder, "generated/pictures/")
+        (GENERATED / "gradient_descent.ipynb").write_text(json.dumps(cells.notebook(page), indent=1))
+        page = page.replace("\n\n", "\n\nAs a {download}`notebook <generated/gradient_descent.ipynb>`.\n\n", 1)
+    source[0] = cells.with_output(page, docname, GENERATED / "pictures", "generated/pictures/")
+
+
+def leave_out(app, what, name, thing, skip, options):
+    """What scikit-learn documents itself is no part of the reference."""
+    return True if getattr(thing, "__module__", "").startswith("sklearn.") else None
 
 
 def setup(app):
-    app.connect("source-read", add_output)
+    app.connect("source-read", show_output)
+    app.connect("autodoc-skip-member", leave_out)

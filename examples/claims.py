@@ -22,7 +22,7 @@ from sklearn.model_selection import train_test_split
 
 from gdfast import GDRegressor
 
-parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
+parser = argparse.ArgumentParser(description="Poisson regression with exposure")
 parser.add_argument("--data", metavar="PATH", help="freMTPL2freq.parquet; by default a portfolio drawn from known rates")
 parser.add_argument("--out", metavar="PNG", default="claims.png", help="where to write the picture")
 options = parser.parse_args()

@@ -24,7 +24,7 @@ from sklearn.model_selection import train_test_split
 
 from gdfast import GDClassifier
 
-parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
+parser = argparse.ArgumentParser(description="Softmax regression from uint8 pixels")
 parser.add_argument("--data", metavar="FOLDER", help="folder of MNIST's idx files; by default the bundled digits")
 parser.add_argument("--out", metavar="PNG", default="digits.png", help="where to write the picture")
 options = parser.parse_args()

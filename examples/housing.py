@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 import gdfast
 
-parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
+parser = argparse.ArgumentParser(description="Regression from unscaled columns")
 parser.add_argument("--data", metavar="PATH", help="housing.csv of California; by default the diabetes set")
 parser.add_argument("--out", metavar="PNG", default="housing.png", help="where to write the picture")
 options = parser.parse_args()

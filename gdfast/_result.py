@@ -122,7 +122,7 @@ class DescentResult:
     n_passes : int
         Full reads of X that the descent took.
     suboptimality : float
-        Estimate of (E - E*) / |E*| at the end; NaN where the solver has none.
+        Estimate of ``(E - E*) / |E*|`` at the end; NaN where the solver has none.
     state : RuleState
         Where the rule stands, to go on from.
 

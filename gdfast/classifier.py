@@ -340,15 +340,15 @@ class GDClassifier(CallbackSupportMixin, ClassStream, Portable, ClassModel):
         Updates done, plus one; ``partial_fit`` counts on.
     loss_ : float
         The objective at the returned weights.
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (`n_iter_`,)
         The objective per epoch.
-    validation_curve_ : ndarray of shape (n_iter_,) or None
+    validation_curve_ : ndarray of shape (`n_iter_`,) or None
         Error on the validation rows per epoch; None without such rows.
     best_validation_loss_ : float or None
         The least of them, that of the returned weights.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if ``X`` had names that are all strings.
 
     See Also

@@ -347,7 +347,7 @@ def gradient_descent(
     max_iter : int, default=1000
         Epochs at most; solver "auto" descends independent outputs one after the other, in so many epochs each.
     tol : float or None, default=1e-6
-        Relative suboptimality (E - E*) / |E*| to stop at; the mini-batch rules stop after n_iter_no_change epochs
+        Relative suboptimality ``(E - E*) / |E*|`` to stop at; the mini-batch rules stop after n_iter_no_change epochs
         without an improvement by tol of the best error. None: run max_iter.
     n_iter_no_change : int, default=5
         Patience, in epochs, of the mini-batch rules and of the validation set.

@@ -318,7 +318,7 @@ def gradient_descent(X: ArrayLike, y: ArrayLike, *, loss: str = "squared_error",
     permutation : callable(epoch, n) -> row numbers in the order in which epoch 0, 1 ... visits them
     settings : momentum, nesterovs_momentum, beta_1, beta_2, for the rules that have them
 
-    Ends when n_iter_no_change epochs in a row lowered E by less than tol * |E| (adaptive: once that brought
+    Ends when n_iter_no_change epochs in a row lowered E by less than ``tol * |E|`` (adaptive: once that brought
     eta below 1e-6), or after max_iter epochs. Returns a namespace of coef, intercept and error; n_iter epochs
     and t updates done; loss_curve (n_iter,), E after each epoch; eta (t,), of each update; path, if kept, the
     weights (t + 1, k, d + 1) before the first update and after every one, biases in the last column.

@@ -120,7 +120,7 @@ class GDRegressor(CallbackSupportMixin, NumberStream, Portable, NumberModel):
     ----------
     loss : {"squared_error", "absolute_error", "huber", "quantile", "epsilon_insensitive", \
             "squared_epsilon_insensitive", "poisson", "gamma"}, default="squared_error"
-        Error of one answer z to the target y. With ``r = y - z``: r^2 / 2; |r|; r^2 / 2 up to ``epsilon`` and
+        Error of one answer z to the target y. With ``r = y - z``: r^2 / 2; ``|r|``; r^2 / 2 up to ``epsilon`` and
         ``epsilon * |r| - epsilon^2 / 2`` beyond; the pinball of level ``quantile``;
         ``max(0, |r| - epsilon)``; its square; the Poisson deviance's ``exp(z) - y z`` (y >= 0) and the gamma
         deviance's ``z + y exp(-z)`` (y > 0). For the last two ``predict`` returns exp(z).
@@ -206,15 +206,15 @@ class GDRegressor(CallbackSupportMixin, NumberStream, Portable, NumberModel):
         Updates done, plus one; ``partial_fit`` counts on.
     loss_ : float
         The objective at the returned weights.
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (`n_iter_`,)
         The objective per epoch.
-    validation_curve_ : ndarray of shape (n_iter_,) or None
+    validation_curve_ : ndarray of shape (`n_iter_`,) or None
         Error on the validation rows per epoch; None without such rows.
     best_validation_loss_ : float or None
         The least of them, that of the returned weights.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if ``X`` had names that are all strings.
 
     See Also

@@ -94,7 +94,7 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
         Its objective.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if ``X`` had names that are all strings.
     best_estimator_ : GDRegressor
         The choice as an estimator of its own, which has `partial_fit`, `to_dict` and the like.
@@ -257,7 +257,7 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
         Its objective.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if ``X`` had names that are all strings.
     best_estimator_ : GDClassifier
         The choice as an estimator of its own, which has `partial_fit`, `to_dict` and the like.

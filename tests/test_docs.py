@@ -92,7 +92,10 @@ def test_readme_python(capsys):
     assert "True" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/many_models.md"])
+COMMANDS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if "\ngdfast " in path.read_text())]
+
+
+@pytest.mark.parametrize("document", COMMANDS)
 def test_commands(document):
     """Every command is one that the parser takes, its options such that go together."""
     found = blocks("sh", (ROOT / document).read_text())
