@@ -92,7 +92,7 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     gd_status status = room ? gd_run_start(&run, problem, room) : GD_NO_MEMORY;
     int one_by_one = problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error;
     int solves = settings->solver == GD_SOLVER_AUTO, there = 0;
-    if (!status && solves && gd_is_wide(problem, 1) && !(one_by_one && validation)) /* outputs stop early one by one */
+    if (!status && solves && gd_is_wide(problem) && !(one_by_one && validation)) /* outputs stop early one by one */
         status = gd_descend_wide(&run, problem, validation, hooks, &there);
     if (!status && !there) status = solves && one_by_one ? gd_descend_outputs(&run, problem, validation, hooks)
                                                          : descend_all(&run, problem, validation, hooks);

@@ -11,10 +11,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "metric.h"
 #include "span.h"
 #include "updates.h"
-
-enum { MOST_ROWS = 2048 };
 
 typedef struct gd_wide {
     gd_run *run;             /* of the problem itself: validation, records, the answer */
@@ -22,13 +21,16 @@ typedef struct gd_wide {
     gd_span span;
     const double *base;      /* (run->size) what weights have besides the span, NULL: nothing */
     int seen;                /* somebody looks at the weights of each epoch */
+    double *gradient;        /* (k rank + k) */
     double error, norm;      /* at the last epoch */
     gd_status status;
 } gd_wide;
 
-int gd_is_wide(const gd_problem *problem, int64_t n_models) {
-    (void)n_models;
-    return !gd_is_proximal(problem) && !problem->X.indptr && problem->n <= MOST_ROWS && problem->X.n_cols > 2 * problem->n;
+/* Products of rows take n^2 d / 2 multiplications, factors and each metric n^3 or so. The alternatives: a metric of all columns, d^3 and more; or
+ * beyond GD_WIDEST_METRIC a diagonal one, some 30 reads of X if all goes well. */
+int gd_is_wide(const gd_problem *problem) {
+    int64_t n = problem->n, d = problem->X.n_cols;
+    return !gd_is_proximal(problem) && !problem->X.indptr && d > n && n <= GD_WIDEST_METRIC && (d <= GD_WIDEST_METRIC || n * n <= 128 * d);
 }
 
 static gd_status find_weights(gd_wide *wide, const double *u) {
@@ -59,18 +61,39 @@ static int poll(void *context) {
     return hooks && hooks->poll ? hooks->poll(hooks->context) : 0;
 }
 
+/* With a bias the centre of the rows has a part in the gradient. That of a rounded error stays what it is. */
+static gd_status find_norm(gd_wide *wide, const gd_epoch *epoch) {
+    const gd_problem *problem = &wide->span.problem;
+    int64_t n_coef = problem->n_outputs * wide->span.rank;
+    double ignored;
+    wide->norm = epoch->gradient_norm;
+    if (!problem->fit_intercept || !gd_loss_is_smooth(problem->loss)) return GD_OK;
+    gd_status status = gd_error_and_gradient(problem, epoch->weights, epoch->weights + n_coef, wide->run->settings->n_threads, wide->hooks,
+                                             &ignored, wide->gradient, wide->gradient + n_coef);
+    wide->norm = gd_span_norm(&wide->span, wide->gradient);
+    return status;
+}
+
 static int on_epoch(void *context, const gd_epoch *epoch) {
     gd_wide *wide = context;
     int stop = 0;
     if (wide->seen && (wide->status = find_weights(wide, epoch->weights))) return -1;
-    wide->error = epoch->error, wide->norm = epoch->gradient_norm;
+    wide->error = epoch->error;
+    if ((wide->status = find_norm(wide, epoch))) return -1;
     wide->run->state->t++;
-    wide->status = gd_run_record(wide->run, wide->run->state->weights, epoch->error, epoch->gradient_norm, epoch->eta, &stop);
+    wide->status = gd_run_record(wide->run, wide->run->state->weights, epoch->error, wide->norm, epoch->eta, &stop);
     return wide->status ? -1 : stop;
 }
 
-/* E at the answer by a pass over X: is it what the descent arrived at? A longer gradient, of the penalty's curvature at least, says how
- * much of E - E* is out of its sight. */
+/* How much of E - E* is out of the descent's sight, by the length of the gradient at the answer: of a smooth loss, since E bends as the
+ * penalty does at least. Without a penalty nobody knows; what is but rounding counts as nothing. */
+static double out_of_sight(const gd_wide *wide, const gd_problem *problem, double norm) {
+    if (!gd_loss_is_smooth(problem->loss)) return 0.0;
+    if (problem->l2 > 0.0) return fmax(norm * norm - wide->norm * wide->norm, 0.0) / (2.0 * problem->l2);
+    return norm > 2.0 * wide->norm + 1e-12 * wide->run->report->gradient_norm.data[0] ? INFINITY : 0.0;
+}
+
+/* E at the answer by a pass over X: is it what the descent arrived at? */
 static gd_status look_back(gd_wide *wide, const gd_problem *problem, double left, int *there) {
     gd_run *run = wide->run;
     gd_report *report = run->report;
@@ -81,12 +104,10 @@ static gd_status look_back(gd_wide *wide, const gd_problem *problem, double left
     gd_status status = gradient ? gd_engine_init(&engine, &fine, run->settings->n_threads, wide->hooks) : GD_NO_MEMORY;
     if (!status) status = gd_engine_evaluate(&engine, run->state->weights, &error, gradient);
     if (!status) {
-        double norm = gd_norm(run->size, gradient), enough = fmax(run->settings->tol, 1e-12) * fabs(error);
-        double scale = fabs(report->loss.data[0]), beyond = 0.0;
-        if (problem->l2 > 0.0 && gd_loss_is_smooth(problem->loss)) beyond = fmax(norm * norm - wide->norm * wide->norm, 0.0) / (2.0 * problem->l2);
-        *there = fabs(error - wide->error) <= enough + 1e-16 * scale && left + beyond <= enough + 1e-16 * scale;
-        if (report->reason != GD_STOP_CONVERGED) *there = 1;
-        report->suboptimality = error != 0.0 ? (left + beyond) / fabs(error) : 0.0;
+        double nothing = 1e-16 * fabs(report->loss.data[0]), enough = fmax(run->settings->tol, 1e-12) * fabs(error) + nothing;
+        if (fabs(error) > nothing) left += out_of_sight(wide, problem, gd_norm(run->size, gradient));
+        *there = report->reason != GD_STOP_CONVERGED || (fabs(error - wide->error) <= enough && left <= enough);
+        report->suboptimality = error != 0.0 ? left / fabs(error) : 0.0;
         report->error = error;
         wide->span.rows_read += (double)problem->n;
     }
@@ -140,6 +161,7 @@ gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_probl
     if (!status && usable) {
         if (validation) status = gd_engine_init(&run->validation, validation, run->settings->n_threads, hooks);
         if (!status) status = gd_state_init(&inner, run->settings, k * wide.span.rank + k);
+        if (!status && !(wide.gradient = gd_alloc(inner.size, 8))) status = GD_NO_MEMORY;
         if (!status && problem->l2 == 0.0 && !(base = gd_alloc(run->size, 8))) status = GD_NO_MEMORY;
         if (!status) status = descend(&wide, problem, &inner, base, there);
         if (!status && *there) status = answer(run, problem, hooks);
@@ -148,6 +170,7 @@ gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_probl
     run->report->n_passes = (int64_t)(wide.span.rows_read / (double)problem->n + 0.5);
     run->report->missing_threads += wide.span.missing_threads + run->validation.missing_threads;
     gd_engine_free(&run->validation);
+    gd_release(wide.gradient);
     gd_release(base);
     gd_state_free(&inner);
     gd_span_free(&wide.span);
