@@ -1,7 +1,7 @@
 /* Solver auto where there are many more columns than rows, and no penalty but L2: the descent takes place in the span of the rows
  * (span.h), on a matrix no larger than n x n, by the same solver. What it records are the numbers of the problem itself; weights are
- * made of its own where somebody looks at them. Without any penalty what a start has besides the span stays: from zeros, the answer is that of
- * least norm.
+ * made of its own where somebody looks at them. Without any penalty what a start has besides the span stays: from zeros, the answer is
+ * that of least norm.
  *
  * Products of rows have half of the digits of X. So E at the answer, from a pass over X, must be what the descent thinks it is, and its
  * gradient as long; else solver auto goes on from there as it does elsewhere.
@@ -26,8 +26,8 @@ typedef struct gd_wide {
     gd_status status;
 } gd_wide;
 
-/* Products of rows take n^2 d / 2 multiplications, factors and each metric n^3 or so. The alternatives: a metric of all columns, d^3 and more; or
- * beyond GD_WIDEST_METRIC a diagonal one, some 30 reads of X if all goes well. */
+/* Products of rows take n^2 d / 2 multiplications, factors and each metric n^3 or so. The alternatives: a metric of all columns, d^3 and
+ * more; or beyond GD_WIDEST_METRIC a diagonal one, some 30 reads of X if all goes well. */
 int gd_is_wide(const gd_problem *problem) {
     int64_t n = problem->n, d = problem->X.n_cols;
     return !gd_is_proximal(problem) && !problem->X.indptr && d > n && n <= GD_WIDEST_METRIC && (d <= GD_WIDEST_METRIC || n * n <= 128 * d);
@@ -130,7 +130,8 @@ static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inn
     if (report->reason != GD_STOP_VALIDATION && report->reason != GD_STOP_CALLBACK) report->reason = own.reason;
     report->method = own.method, report->separable = own.separable;
     report->missing_threads += own.missing_threads;
-    if (status == GD_DIVERGED) report->error = own.error, report->diverged_epoch = own.diverged_epoch, report->diverged_step = own.diverged_step;
+    if (status == GD_DIVERGED)
+        report->error = own.error, report->diverged_epoch = own.diverged_epoch, report->diverged_step = own.diverged_step;
     double left = own.suboptimality * fabs(own.error);
     gd_report_free(&own);
     if (!status) status = find_weights(wide, inner->answer);
@@ -144,7 +145,8 @@ static gd_status answer(gd_run *run, const gd_problem *problem, const gd_hooks *
     gd_status status = GD_OK;
     if (run->validates && run->report->best_epoch) {
         weights = run->best;
-        status = gd_error_and_gradient(problem, weights, weights + run->n_coef, run->settings->n_threads, hooks, &run->report->error, NULL, NULL);
+        status = gd_error_and_gradient(problem, weights, weights + run->n_coef, run->settings->n_threads, hooks, &run->report->error,
+                                       NULL, NULL);
     }
     memcpy(run->state->answer, weights, sizeof *weights * (size_t)run->size);
     return status;

@@ -1,4 +1,4 @@
-"""Many more columns than rows: solver auto in the span of the rows, by conditions of optimality and beside other libraries."""
+"""Many more columns than rows: the span of the rows, by conditions of optimality and beside other libraries."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ import gdfast
 from gdfast import GDClassifier, GDRegressor
 from gdfast.reference import LOSSES, error_and_gradient
 
-SMOOTH = ("squared_error", "huber", "log_loss", "poisson", "gamma", "squared_hinge", "modified_huber", "squared_epsilon_insensitive")
+KINKED = ("absolute_error", "quantile", "epsilon_insensitive", "hinge")
+SMOOTH = tuple(sorted(set(LOSSES) - {*KINKED, "perceptron"}))
 
 
 def rows(n=30, d=200, seed=0):
     """X (n, d) with columns that go together, of different size, off zero."""
     rng = np.random.default_rng([seed, n, d])
-    return (rng.normal(size=(n, d)) + rng.normal(size=(n, 1))) * np.geomspace(0.1, 3.0, d) / np.sqrt(d) + rng.normal(size=d)
+    X = (rng.normal(size=(n, d)) + rng.normal(size=(n, 1))) * np.geomspace(0.1, 3.0, d) / np.sqrt(d)
+    return X + rng.normal(size=d)
 
 
 def task(loss, n=30, d=200, k=1, seed=0):
@@ -49,7 +51,7 @@ def test_every_smooth_loss_arrives(loss, alpha):
     assert_optimal(result, X, y, loss=loss, alpha=alpha)
 
 
-@pytest.mark.parametrize("loss", sorted(set(LOSSES) - set(SMOOTH) - {"perceptron"}))
+@pytest.mark.parametrize("loss", KINKED)
 def test_kinks(loss):
     """The optimum of a taller problem: the same rows in an orthonormal basis of their span."""
     X, y = task(loss)
@@ -91,7 +93,7 @@ def test_logistic_regression(n_classes):
     theirs = LogisticRegression(C=1 / (60 * 1e-2), solver="newton-cg", tol=1e-12, max_iter=1000).fit(X, y)
     ours = GDClassifier(alpha=1e-2, tol=1e-13).fit(X, y)
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
-    assert_allclose(ours.coef_, theirs.coef_ if n_classes > 2 else theirs.coef_, atol=1e-5 * np.abs(theirs.coef_).max())
+    assert_allclose(ours.coef_, theirs.coef_, atol=1e-5 * np.abs(theirs.coef_).max())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -143,7 +145,8 @@ def test_records_are_those_of_the_problem_itself(loss):
     plain = descend(X, y, loss=loss, alpha=0.01)
     assert same_bits(plain.coef, result.coef) and same_bits(plain.loss_curve, result.loss_curve)
     assert len(seen) == result.n_iter == len(result.path.coef) - 1
-    for state, coef, recorded, norm in zip(seen, result.path.coef[1:], result.loss_curve, result.gradient_norm_curve, strict=True):
+    curves = result.loss_curve, result.gradient_norm_curve
+    for state, coef, recorded, norm in zip(seen, result.path.coef[1:], *curves, strict=True):
         error, slope, bias = error_and_gradient(X, y, state.coef, state.intercept, loss=loss, alpha=0.01)
         assert same_bits(state.coef, coef) and state.error == recorded
         assert_allclose(error, recorded, rtol=1e-9)
@@ -199,7 +202,13 @@ def test_what_is_not_finite_is_named(value):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6), st.sampled_from(["squared_error", "log_loss", "huber"]), st.booleans())
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(0, 10**6),
+    st.sampled_from(["squared_error", "log_loss", "huber"]),
+    st.booleans(),
+)
 def test_any_shape_with_rows_that_repeat(n, d, seed, loss, fit_intercept):
     rng = np.random.default_rng(seed)
     X = rng.integers(-2, 3, size=(max(n // 2, 1), d))[rng.integers(max(n // 2, 1), size=n)].astype(float)

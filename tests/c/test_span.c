@@ -28,7 +28,8 @@ static void check_factor(const gd_span *span, const data *c, const recipe *r, co
                 product += a * b, size += a * a + b * b;
             }
             for (int64_t a = 0; a < span->rank; a++) of_factor += (long double)span->L[i * span->rank + a] * span->L[m * span->rank + a];
-            CHECK(fabsl(product - of_factor) <= 1e-12L * size, "%s: product of rows %d and %d: %Lg for %Lg", what, (int)i, (int)m, of_factor, product);
+            CHECK(fabsl(product - of_factor) <= 1e-12L * size, "%s: product of rows %d and %d: %Lg for %Lg", what, (int)i, (int)m,
+                  of_factor, product);
         }
 }
 
@@ -41,7 +42,8 @@ static void check_weights(gd_span *span, const data *c, const recipe *r, const c
     for (int64_t j = 0; j < n_coef + k; j++) u[j] = roll_between(&roll_of, -1.0, 1.0) / (j < n_coef ? size * sqrt((double)d) : 1.0);
     CHECK(gd_span_to_weights(span, 1, u, w) == GD_OK && gd_span_from_weights(span, w, back) == GD_OK, "%s: weights", what);
     for (int64_t j = 0; j < n_coef; j++) top = fmax(top, fabs(u[j]));
-    for (int64_t j = 0; j < n_coef + k; j++) CHECK(fabs(back[j] - u[j]) <= 1e-9 * fmax(top, j < n_coef ? 0.0 : 1.0), "%s: weight %d", what, (int)j);
+    for (int64_t j = 0; j < n_coef + k; j++)
+        CHECK(fabs(back[j] - u[j]) <= 1e-9 * fmax(top, j < n_coef ? 0.0 : 1.0), "%s: weight %d", what, (int)j);
     CHECK(fabs(gd_norm(k * d, w) - gd_norm(n_coef, u)) <= 1e-9 * gd_norm(n_coef, u), "%s: length", what);
     gd_problem wide = c->problem;
     wide.double_lanes = 1;
@@ -49,7 +51,8 @@ static void check_weights(gd_span *span, const data *c, const recipe *r, const c
     CHECK(gd_error_and_gradient(&span->problem, u, u + n_coef, 1, NULL, &there, g, g + n_coef) == GD_OK, "%s", what);
     CHECK(fabs(here - there) <= 1e-10 * fabs(here), "%s: E %g for %g", what, there, here);
     if (wide.fit_intercept)
-        CHECK(fabs(gd_norm(c->size, gradient) - gd_span_norm(span, g)) <= 1e-8 * gd_norm(c->size, gradient), "%s: length of the gradient", what);
+        CHECK(fabs(gd_norm(c->size, gradient) - gd_span_norm(span, g)) <= 1e-8 * gd_norm(c->size, gradient),
+              "%s: length of the gradient", what);
     free(u), free(w), free(g);
 }
 
@@ -70,7 +73,8 @@ static void check_span(const recipe *r, int fit_intercept) {
     for (int i = 0; i < N_ISAS; i++) {
         if (!has_isa(isas[i])) continue;
         gd_init(isas[i]);
-        CHECK(gd_span_init(&again, &c.problem, 2, NULL, &usable_again) == GD_OK && usable_again && again.rank == span.rank, "%s: %s", what, isas[i]);
+        CHECK(gd_span_init(&again, &c.problem, 2, NULL, &usable_again) == GD_OK && usable_again && again.rank == span.rank,
+              "%s: %s", what, isas[i]);
         check_factor(&again, &c, r, what);
         double **kept = strcmp(isas[i], "avx2") == 0 ? &on[0] : strcmp(isas[i], "avx512") == 0 ? &on[1] : NULL;
         if (kept) memcpy(*kept = room(r->n * span.rank), again.L, sizeof **kept * (size_t)(r->n * span.rank));
@@ -86,8 +90,8 @@ static void check_span(const recipe *r, int fit_intercept) {
 static void layouts(void) {
     for (int type = 0; type < GD_N_TYPES; type++)
         for (int how = 0; how < N_LAYOUTS; how++) {
-            recipe r = {.n = 5 + (type * 7 + how * 3) % 31, .d = 60 + how * 33, .k = 1 + how % 3, .type = type, .how = how, .y_type = GD_F64,
-                        .loss = gd_loss_squared_error, .subset = how % 2, .weighted = type % 2, .offset_cols = type % 3 ? 1 : 0, .l2 = 0.1,
+            recipe r = {.n = 5 + (type * 7 + how * 3) % 31, .d = 60 + how * 33, .k = 1 + how % 3, .type = type, .how = how,
+                        .y_type = GD_F64, .loss = gd_loss_squared_error, .subset = how % 2, .weighted = type % 2, .offset_cols = type % 3 ? 1 : 0, .l2 = 0.1,
                         .seed = (uint64_t)(type * 100 + how)};
             check_span(&r, how % 3 != 1);
         }
@@ -111,8 +115,8 @@ static void dependent(void) {
         for (int64_t j = 0; j < D; j++)
             X[i * D + j] = i < RANK ? roll_between(&d, -1.0, 1.0) * pow(10.0, (double)(i % 5)) : i == 15 ? 0.0 : i == 16 ? X[j] + X[D + j]
                            : (i % 2 ? -2.0 : 1.0) * X[i % RANK * D + j];
-    gd_problem p = {.X = {(const char *)X, N, D, 8 * D, 8, .type = GD_F64}, .y = {.data = (const char *)&y, .n_rows = N, .n_cols = 1}, .n = N,
-                    .n_outputs = 1};
+    gd_problem p = {.X = {(const char *)X, N, D, 8 * D, 8, .type = GD_F64}, .y = {.data = (const char *)&y, .n_rows = N, .n_cols = 1},
+                    .n = N, .n_outputs = 1};
     gd_span span;
     int usable;
     CHECK(gd_span_init(&span, &p, 2, NULL, &usable) == GD_OK && usable && span.rank == RANK, "rank %d", (int)span.rank);
