@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import LOSSES, MARGIN_LOSSES, problem, task
+from problems import LOSSES, problem
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 import gdfast
 from gdfast import reference
 from gdfast.displays import _plane, _section
-from gdfast.displays.surface import Surface, Track
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

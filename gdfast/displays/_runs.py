@@ -97,13 +97,14 @@ def record(
         rows_val=rows_val,
         **given,
     )
-    held_out = None if val is None else _data(val, suffix="_val")
+    held_out = None if val is None else data_of(val, suffix="_val")
     if rows_val is not None:
-        held_out = _data(train, rows=rows_val)
-    return Recorded(model, result, _data(train, rows=rows), held_out, terms_of(model))
+        held_out = data_of(train, rows=rows_val)
+    return Recorded(model, result, data_of(train, rows=rows), held_out, terms_of(model))
 
 
-def _data(given: Any, **more: Any) -> Data:
+def data_of(given: Any, **more: Any) -> Data:
+    """The same rows as a `Section` takes them."""
     return Data(given.X, given.y, given.sample_weight, given.offset, **more)
 
 

@@ -91,21 +91,29 @@ class Section:
         self.factor = float(one @ total / one.sum())
         return np.divide(y, total, out=np.zeros(len(total)), where=total > 0), one * total
 
-    def errors(self, points: Doubles) -> tuple[Doubles, Doubles]:
-        """Errors (m,) of points (m, 2) and their gradients (m, 2) along the plane, from one pass over all points."""
+    def errors(self, points: Doubles) -> Doubles:
+        """Errors (m,) of points (m, 2), from one pass over the rows for all points."""
         moves = np.ascontiguousarray(points - self.plane.origin)
         if self._quadratic is not None:
             constant, slope, curvature = self._quadratic
-            bent = moves @ curvature
-            errors = np.asarray(constant + moves @ slope + 0.5 * (bent * moves).sum(axis=1))
-            slopes = slope + bent
+            errors: Doubles = constant + moves @ slope + 0.5 * ((moves @ curvature) * moves).sum(axis=1)
         else:
-            grid = _core.Grid(self.problem, [{"loss": self.loss, "param": self.param}] * len(moves))
-            none = np.zeros((len(moves), 1))
-            errors, _, slopes, _ = _core.grid_error_and_gradient(grid, moves[:, None, :], none, self.n_threads)
-            slopes = slopes[:, 0, :]
-        penalty, pull = self._penalty(moves)
-        return self.factor * errors + self.constant + penalty, self.factor * slopes + pull
+            models, none = self._models(moves), np.zeros((len(moves), 1))
+            errors = _core.grid_error_and_gradient(models, moves[:, None, :], none, self.n_threads)[0]
+        return self.factor * errors + self.constant + self._penalty(moves)[0]
+
+    def slopes(self, points: Doubles) -> Doubles:
+        """Gradients (m, 2) of the error along the plane."""
+        moves = np.ascontiguousarray(points - self.plane.origin)
+        if self._quadratic is not None:
+            slopes: Doubles = self._quadratic[1] + moves @ self._quadratic[2]
+        else:
+            models, none = self._models(moves), np.zeros((len(moves), 1))
+            slopes = _core.grid_error_and_gradient(models, moves[:, None, :], none, self.n_threads)[2][:, 0, :]
+        return self.factor * slopes + self._penalty(moves)[1]
+
+    def _models(self, moves: Doubles) -> _core.Grid:
+        return _core.Grid(self.problem, [{"loss": self.loss, "param": self.param}] * len(moves))
 
     def _penalty(self, moves: Doubles) -> tuple[Doubles, Doubles]:
         """The penalty at each point, and its slopes. Of softmax, whose E is that of all outputs, all weights count."""
@@ -134,7 +142,7 @@ class Section:
         """The error at one point (2,); infinite where it overflows."""
         move = np.ascontiguousarray((point - self.plane.origin)[None, :])
         if self._quadratic is not None:
-            return float(self.errors(point[None, :])[0][0])
+            return float(self.errors(point[None, :])[0])
         error = _core.error_and_gradient(self.problem, move, np.zeros(1), self.n_threads)[0]
         total = self.factor * error + self.constant + float(self._penalty(move)[0][0])
         return total if np.isfinite(total) else np.inf
@@ -160,7 +168,7 @@ class Section:
         moments = self._moments()
         size = np.trace(moments)
         root = np.linalg.cholesky(moments + np.eye(2) * (1e-12 * size if size > 0 else 1.0))
-        errors = np.nan_to_num(self.errors(seen)[0], nan=np.inf)
+        errors = np.nan_to_num(self.errors(seen), nan=np.inf)
         start = seen[int(errors.argmin())]
         reach = np.abs((seen - start) @ root).max()
         unit = reach if reach > 0 else max(float(np.std(self.problem.y)), 1e-12)

@@ -21,13 +21,15 @@ _ARROW = 0.14  # of the axes
 _DARK = "#222222"
 
 
-def draw(display: ErrorSurfaceDisplay, ax: Any, kind: str, epoch: int, cmap: Any) -> tuple[Any, Any]:
-    """Draw on the axes given or on new ones; return them and their figure."""
+def draw(
+    display: ErrorSurfaceDisplay, ax: Any, kind: str, epoch: int, cmap: Any, *, stacked: bool = False
+) -> tuple[Any, Any]:
+    """Draw on the axes given or on new ones, side by side or stacked; return them and their figure."""
     places = [place_of(track, epoch) for track in display.tracks]
     n = len(display.surfaces)
     kinds = ["contour", "surface"] if kind == "both" else [kind]
     if ax is None:
-        figure, panels = _new_axes(kinds, n)
+        figure, panels = _new_axes(kinds, n, stacked=stacked)
     else:
         panels = axes_for(ax, n * len(kinds), "surface")
         figure = panels[0].figure
@@ -96,14 +98,14 @@ def _paint(display: ErrorSurfaceDisplay, panels: list[Any], kinds: list[str], cm
     return spaces
 
 
-def _new_axes(kinds: list[str], n: int) -> tuple[Any, list[Axes]]:
+def _new_axes(kinds: list[str], n: int, *, stacked: bool = False) -> tuple[Any, list[Axes]]:
     from matplotlib import pyplot
 
-    figure = pyplot.figure(figsize=(1.4 + 5.4 * n, 1.2 + 4.6 * len(kinds)), layout="constrained")
+    rows, columns = (len(kinds) * n, 1) if stacked else (len(kinds), n)
+    figure = pyplot.figure(figsize=(1.2 + 5.2 * columns, 1.2 + 4.4 * rows), layout="constrained")
     panels = [
-        figure.add_subplot(len(kinds), n, row * n + i + 1, projection="3d" if what == "surface" else None)
-        for row, what in enumerate(kinds)
-        for i in range(n)
+        figure.add_subplot(rows, columns, i + 1, projection="3d" if kinds[i // n] == "surface" else None)
+        for i in range(rows * columns)
     ]
     return figure, panels
 
@@ -274,4 +276,5 @@ def _title(display: ErrorSurfaceDisplay) -> str:
 
 def _legend(figure: Any, panel: Axes) -> None:
     handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), fontsize="small")
+    columns = 3 if figure.get_figwidth() > 9 else 2
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), fontsize="small")

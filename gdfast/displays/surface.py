@@ -220,7 +220,7 @@ class ErrorSurfaceDisplay:
             offset=offset,
             offset_val=offset_val,
         )
-        display = _draw_up(
+        display = draw_up(
             cls,
             {"": done.result},
             done.train,
@@ -314,7 +314,7 @@ class ErrorSurfaceDisplay:
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together, got only one of them")
         validation = None if X_val is None else Data(X_val, y_val, sample_weight_val, offset_val, suffix="_val")
-        display = _draw_up(
+        display = draw_up(
             cls,
             runs,
             Data(X, y, sample_weight, offset),
@@ -377,7 +377,7 @@ def _names(given: Any, X: Any, model: Any = None) -> list[str]:
     return feature_names(given, X, as_rows(X).shape[1] if model is None else model.n_features_in_, model)
 
 
-def _draw_up(
+def draw_up(
     cls: type[ErrorSurfaceDisplay],
     runs: Mapping[str, DescentResult],
     train: Data,
@@ -392,7 +392,7 @@ def _draw_up(
     n_threads: int | None,
     model: Any = None,
 ) -> ErrorSurfaceDisplay:
-    """Find the plane, and the errors on it."""
+    """The display of runs on rows: find the plane, and the errors on it."""
     n_threads = threads(n_threads)
     paths = [(*_of_path(result), result) for result in runs.values()]
     coef, intercept = weights_of(paths[0][2].coef, paths[0][2].intercept)
@@ -413,7 +413,7 @@ def _draw_up(
     surfaces = [
         Surface(
             rows,
-            section.errors(grid)[0].reshape(len(y), len(x)),
+            section.errors(grid).reshape(len(y), len(x)),
             _error_words(terms, section),
             lowest,
             np.nan if lowest is None else section.error(lowest),
@@ -423,9 +423,9 @@ def _draw_up(
     tracks = []
     for (label, result), path, end in zip(runs.items(), points, kept, strict=True):
         chosen = np.unique(np.linspace(0, len(path) - 1, min(len(path), _MOST_POINTS)).round().astype(int))
-        found = [section.errors(path[chosen]) for section in sections]
-        heights = np.stack([errors for errors, _ in found])
-        tracks.append(Track(label, path[chosen], heights, found[0][1], chosen, end, eta_words(result)))
+        heights = np.stack([section.errors(path[chosen]) for section in sections])
+        slopes = sections[0].slopes(path[chosen])
+        tracks.append(Track(label, path[chosen], heights, slopes, chosen, end, eta_words(result)))
     _check_end(runs, sections[0], kept, len(coef))
     output_words = "" if len(coef) == 1 else f"output {c}" if model is None else _class_words(model, c)
     title = ", ".join(filter(None, (output_words, title)))
