@@ -1,7 +1,8 @@
 """The pages of the documentation as text and cells of code that run: for the site, the notebook and the tests.
 
-A page is Markdown, to be read as it stands. Its ``python`` blocks run from top to bottom in one namespace, its ``console`` blocks
-hold lines ``$ gdfast ...``, which run as the command would. The site shows what a block printed and drew below it.
+A page is Markdown, to be read as it stands. Its ``python`` blocks run from top to bottom in one namespace, its
+``console`` blocks hold lines ``$ gdfast ...``, which run as the command would. The site shows what a block printed
+and drew below it.
 """
 
 from __future__ import annotations

@@ -62,8 +62,8 @@ for name in EXAMPLES:
     """Examples
 ========
 
-Four data sets from raw columns to a picture, beside scikit-learn: the scripts of the folder ``examples``. Each takes less than a
-minute, on data that are bundled or made up, or with ``--data`` on the real files.
+Four data sets from raw columns to a picture, beside scikit-learn: the scripts of the folder ``examples``. Each takes
+less than a minute, on data that are bundled or made up, or with ``--data`` on the real files.
 """
 )
 sphinx_gallery_conf = {

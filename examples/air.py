@@ -2,10 +2,11 @@
 Hourly air quality: validate on later hours, stop in time
 =========================================================
 
-How much fine dust (PM2.5) will there be in six hours? Hours that follow each other are alike, so rows held out at random would be answered by their neighbours, and
-the score would flatter. Here the rows are cut by time: the model is trained on the first, stopped by later ones, and scored on the last. With
-``--data prsa_multisite.csv.gz``: four years of hours in Beijing, the mean of twelve stations. Without arguments the hours are *made up*, by a model of wind
-and dust that is simple on purpose: scikit-learn carries no such series.
+How much fine dust (PM2.5) will there be in six hours? Hours that follow each other are alike, so rows held out
+at random would be answered by their neighbours, and the score would flatter. Here the rows are cut by time: the
+model is trained on the first, stopped by later ones, and scored on the last. With ``--data
+prsa_multisite.csv.gz``: four years of hours in Beijing, the mean of twelve stations. Without arguments the
+hours are *made up*, by a model of wind and dust that is simple on purpose: scikit-learn carries no such series.
 
     python examples/air.py --out air.png
     python examples/air.py --data beijing_air/prsa_multisite.csv.gz
@@ -74,22 +75,24 @@ y, X, when = table["target"].to_numpy(), table.drop(columns="target").to_numpy()
 # %%
 # Cut by time
 # -----------
-# Made up: three weeks to train on, six to stop by, the rest to score; Beijing: a year, half a year, a year. Between the parts 30 hours are left out, so
-# that no row has seen what another part is asked. Three weeks are few hours for 120 columns, and stopping in time pays; a year is enough
-# for 288, and it makes little difference.
+# Made up: three weeks to train on, six to stop by, the rest to score; Beijing: a year, half a year, a year.
+# Between the parts 30 hours are left out, so that no row has seen what another part is asked. Three weeks are
+# few hours for 120 columns, and stopping in time pays; a year is enough for 288, and it makes little
+# difference.
 
 week = 24 * 7
 first, second, third = (week * count for count in ((52, 78, 130) if options.data else (3, 9, 26)))
 train, validation, test = slice(0, first - 30), slice(first, second - 30), slice(second, third)
 mean, spread = X[train].mean(axis=0), X[train].std(axis=0)
 Z = (X - mean) / np.where(spread > 0, spread, 1)
-parts = ", ".join(f"{len(y[part]):,} {what}" for part, what in ((train, "to train on"), (validation, "to stop by"), (test, "to score")))
-print(f"{source}: {X.shape[1]} columns; hours: {parts}")
+hours_of = [len(y[part]) for part in (train, validation, test)]
+print(f"{source}: {X.shape[1]} columns; hours to train on, to stop by, to score: {hours_of}")
 
 # %%
 # Beside scikit-learn
 # -------------------
-# SGDRegressor stops early by rows that it draws at random, neighbours of those it is trained on. "Now" says that nothing will change.
+# SGDRegressor stops early by rows that it draws at random, neighbours of those it is trained on. "Now" says
+# that nothing will change.
 
 rule = {"solver": "gd", "momentum": 0.9, "alpha": 0.0, "max_iter": 300 if options.data else 1000}
 stopped = gdfast.GDRegressor(n_iter_no_change=100, **rule)
@@ -124,8 +127,10 @@ errors.set_title(f"stopped at epoch {int(running.validation_curve.argmin()) + 1}
 shown = slice(second + week, second + 3 * week)
 weeks.plot(when[shown], y[shown], color="0.35", linewidth=1.5, label="measured" if options.data else "made up")
 best = "GDRegressor, stopped by later hours"
-weeks.plot(when[shown], answers[best][shown], color="#D55E00", linewidth=1.5, linestyle="--", label=f"foretold {ahead} hours before")
-weeks.set(ylabel="PM2.5 (µg/m³)", title=f"Two weeks of the last part: R2 of all of it {r2_score(y[test], answers[best][test]):.3f}")
+foretold = f"foretold {ahead} hours before"
+weeks.plot(when[shown], answers[best][shown], color="#D55E00", linewidth=1.5, linestyle="--", label=foretold)
+r2 = r2_score(y[test], answers[best][test])
+weeks.set(ylabel="PM2.5 (µg/m³)", title=f"Two weeks of the last part: R2 of all of it {r2:.3f}")
 weeks.legend()
 weeks.grid(alpha=0.3)
 weeks.tick_params(axis="x", rotation=30)

@@ -2,9 +2,10 @@
 Claim counts: Poisson regression with exposure
 ==============================================
 
-How many claims will a policy have? Policies run for different times, so what is modelled is the rate, claims per year, and the logarithm of the
-years is the offset of the score. Without arguments: a portfolio drawn from known rates, so that the answer can be compared with the
-truth. With ``--data freMTPL2freq.parquet``: 678 000 French motor policies.
+How many claims will a policy have? Policies run for different times, so what is modelled is the rate, claims
+per year, and the logarithm of the years is the offset of the score. Without arguments: a portfolio drawn from
+known rates, so that the answer can be compared with the truth. With ``--data freMTPL2freq.parquet``: 678 000
+French motor policies.
 
     python examples/claims.py --out claims.png
     python examples/claims.py --data fremtpl2/freMTPL2freq.parquet
@@ -12,6 +13,7 @@ truth. With ``--data freMTPL2freq.parquet``: 678 000 French motor policies.
 
 import argparse
 import time
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +25,7 @@ from sklearn.model_selection import train_test_split
 from gdfast import GDRegressor
 
 parser = argparse.ArgumentParser(description="Poisson regression with exposure")
-parser.add_argument("--data", metavar="PATH", help="freMTPL2freq.parquet; by default a portfolio drawn from known rates")
+parser.add_argument("--data", metavar="PATH", help="freMTPL2freq.parquet; by default a made-up portfolio")
 parser.add_argument("--out", metavar="PNG", default="claims.png", help="where to write the picture")
 options = parser.parse_args()
 
@@ -57,14 +59,15 @@ print(f"{len(X):,} policies x {X.shape[1]} columns, {claims.sum():,.0f} claims i
 # %%
 # Beside scikit-learn
 # -------------------
-# PoissonRegressor has no offset: it gets frequencies weighted by the years, whose optimum is the same one if the penalty counts years too. D2 is the share
-# of the deviance that is explained.
+# PoissonRegressor has no offset: it gets frequencies weighted by the years, whose optimum is the same one if
+# the penalty counts years too. D2 is the share of the deviance that is explained.
 
 alpha = 1e-4
 per_year = len(train) / years[train].sum()
+theirs = PoissonRegressor(alpha=alpha * per_year, max_iter=1000)
 models = {
     "GDRegressor, offset": (GDRegressor(loss="poisson", alpha=alpha), claims, {"offset": np.log(years)}),
-    "PoissonRegressor": (PoissonRegressor(alpha=alpha * per_year, max_iter=1000), claims / years, {"sample_weight": years}),
+    "PoissonRegressor": (theirs, claims / years, {"sample_weight": years}),
 }
 rates = {}
 print(f"{'':20} {'D2':>7} {'claims, true':>13} {'expected':>9} {'time':>9}")
@@ -80,14 +83,15 @@ for name, (model, target, extra) in models.items():
 # %%
 # What was learnt
 # ---------------
-# Left, what the driver's age multiplies the rate by. Right, held-out policies in ten groups of equal exposure, from the lowest rate that was
-# expected to the highest: a good model lies on the diagonal. Bars are two standard errors of a Poisson count.
+# Left, what the driver's age multiplies the rate by. Right, held-out policies in ten groups of equal exposure,
+# from the lowest rate that was expected to the highest: a good model lies on the diagonal. Bars are two
+# standard errors of a Poisson count.
 
 model = models["GDRegressor, offset"][0]
 figure, (ages, groups) = plt.subplots(1, 2, figsize=(10.5, 4.6), layout="constrained")
-labels = [f"[{low}, {high})" for low, high in zip(bands[:-1], bands[1:], strict=True)]
+labels = [f"[{low}, {high})" for low, high in pairwise(bands)]
 weights = pd.Series(model.coef_, index=X.columns)[[f"age_{label}" for label in labels]].to_numpy()
-shown = [f"{low} to {high - 1}" for low, high in zip(bands[:-2], bands[1:-1], strict=True)] + [f"{bands[-2]} on"]
+shown = [f"{low} to {high - 1}" for low, high in pairwise(bands[:-1])] + [f"{bands[-2]} on"]
 relative = np.exp(weights - weights[4])
 ages.plot(shown, relative, "o", color="#0072B2", markersize=8, label="learnt")
 if truth is not None:

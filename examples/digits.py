@@ -2,8 +2,9 @@
 Softmax regression from uint8 pixels
 ====================================
 
-Ten classes from pixels that stay the bytes they are, beside scikit-learn. Without arguments: the 8 x 8 digits that scikit-learn carries. With
-``--data FOLDER``: MNIST, from the four idx files (gzipped) in it, 60 000 images for training.
+Ten classes from pixels that stay the bytes they are, beside scikit-learn. Without arguments: the 8 x 8 digits
+that scikit-learn carries. With ``--data FOLDER``: MNIST, from the four idx files (gzipped) in it, 60 000 images
+for training.
 
     python examples/digits.py --out digits.png
     python examples/digits.py --data mnist
@@ -52,13 +53,14 @@ else:
     )
     brightest, steps = 16, 1000
 side = int(train.shape[1] ** 0.5)
-print(f"{len(train):,} images of {side} x {side} pixels, {train.nbytes / 1e6:.1f} MB as {train.dtype}, {len(test):,} held out")
+print(f"{len(train):,} images of {side} x {side} pixels, {train.nbytes / 1e6:.1f} MB as {train.dtype}")
 
 # %%
 # Beside scikit-learn
 # -------------------
-# LogisticRegression gets pixels from 0 to 1, which suits its solver. Weights of bytes are so many times smaller, and the same penalty on them is
-# the square of that stronger. At most 25 steps on MNIST, to keep this short.
+# LogisticRegression gets pixels from 0 to 1, which suits its solver. Weights of bytes are so many times
+# smaller, and the same penalty on them is the square of that stronger. At most 25 steps on MNIST, to keep this
+# short.
 
 alpha = 1e-3
 models = {
@@ -77,7 +79,8 @@ for name, (model, divisor) in models.items():
 # %%
 # What the neurons look for
 # -------------------------
-# Each class has a weight for each pixel: ink there speaks for it or against it. Below, images that were taken for something else.
+# Each class has a weight for each pixel: ink there speaks for it or against it. Below, images that were taken
+# for something else.
 
 model = models["GDClassifier, uint8"][0]
 answers = model.predict(test)

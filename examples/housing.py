@@ -2,9 +2,9 @@
 Regression from unscaled columns
 ================================
 
-Prices or progressions from columns in their own units, beside scikit-learn. Without arguments: the diabetes set that scikit-learn carries. With
-``--data housing.csv``: the California housing file, where a median income of 3 stands beside a population of 30 000, a column is text
-and some values are missing.
+Prices or progressions from columns in their own units, beside scikit-learn. Without arguments: the diabetes set
+that scikit-learn carries. With ``--data housing.csv``: the California housing file, where a median income of 3
+stands beside a population of 30 000, a column is text and some values are missing.
 
     python examples/housing.py --out housing.png
     python examples/housing.py --data california_housing/housing.csv
@@ -30,7 +30,7 @@ parser = argparse.ArgumentParser(description="Regression from unscaled columns")
 parser.add_argument("--data", metavar="PATH", help="housing.csv of California; by default the diabetes set")
 parser.add_argument("--out", metavar="PNG", default="housing.png", help="where to write the picture")
 options = parser.parse_args()
-warnings.simplefilter("ignore")  # others ask for scaled columns, and the plain rule for more steps: that is what is shown
+warnings.simplefilter("ignore")  # others ask for scaled columns, the plain rule for more steps: as is to be shown
 
 # %%
 # The rows
@@ -55,7 +55,8 @@ print(f"{whose}: {X.shape[0]:,} rows x {X.shape[1]} columns, spreads from {sprea
 # %%
 # Beside scikit-learn
 # -------------------
-# The same penalty for all. SGDRegressor needs a scaler in front; Ridge solves a system of equations and minds units little.
+# The same penalty for all. SGDRegressor needs a scaler in front; Ridge solves a system of equations and minds
+# units little.
 
 alpha = 1e-4
 models = {
@@ -75,7 +76,8 @@ for name, model in models.items():
 # %%
 # How the descents went
 # ---------------------
-# The plain rule with the best of rates, on the columns as they are and scaled, and solver "auto" on the columns as they are.
+# The plain rule with the best of rates, on the columns as they are and scaled, and solver "auto" on the columns
+# as they are.
 
 scaled = (X[train] - X[train].mean(axis=0)) / np.where(spread > 0, X[train].std(axis=0), 1)
 steps = {"max_iter": 300, "tol": None}
@@ -90,7 +92,9 @@ figure, (errors, fit) = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrai
 for (name, result), look in zip(descents.items(), ("-.", "--", "o-"), strict=True):
     left = np.maximum(result.loss_curve / least - 1, 1e-12)
     errors.plot(np.arange(1, result.n_iter + 1), left, look, linewidth=2, markersize=6, label=name)
-errors.set(xscale="log", yscale="log", xlabel="step", ylabel="left to gain, as a share of the least error", title="The descent")
+errors.set(
+    xscale="log", yscale="log", xlabel="step", ylabel="left to gain, as a share of the least error", title="The descent"
+)
 errors.legend()
 errors.grid(alpha=0.3)
 
@@ -99,7 +103,7 @@ fit.plot(y[test], answers, ".", alpha=0.5 if len(test) < 1000 else 0.1, markersi
 ends = [y[test].min(), y[test].max()]
 fit.plot(ends, ends, color="#D55E00", linewidth=1.5, label="perfect")
 r2 = r2_score(y[test], answers)
-fit.set(xlabel=f"true value ({unit})", ylabel=f"answer ({unit})", title=f"{len(test):,} rows held out: R2 {r2:.3f}", xlim=None)
+fit.set(xlabel=f"true value ({unit})", ylabel=f"answer ({unit})", title=f"{len(test):,} rows held out: R2 {r2:.3f}")
 fit.legend()
 figure.suptitle(f"{whose}: {X.shape[1]} columns in their own units")
 figure.savefig(options.out, dpi=150)

@@ -35,7 +35,8 @@ def run(name, tmp_path, *arguments):
     assert done.returncode == 0, done.stderr
     content = picture.read_bytes()
     assert content.startswith(b"\x89PNG") and len(content) > 20_000
-    lines = [re.split(r"\s{2,}", line) for line in done.stdout.splitlines() if re.match(r"(GD|[A-Z][a-z]+[A-Z]|Ridge|now)", line)]
+    table = [line for line in done.stdout.splitlines() if re.match(r"(GD|[A-Z]\w+(Regress|Ridge)|Ridge|now) *", line)]
+    lines = [re.split(r"\s{2,}", line) for line in table]
     return {name: [float(value.replace(",", "").split()[0]) for value in values] for name, *values in lines}
 
 

@@ -57,10 +57,6 @@ def shown(name):
     return found, pictures, missing
 
 
-def numbers(text):
-    return [float(number) for number in re.findall(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?", text.replace(",", ""))]
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", PAGES)
 def test_the_code_of_a_page_runs(name):
@@ -88,7 +84,7 @@ def test_output_stands_below_the_block(tmp_path):
     )
 
 
-# ---- what the text says of the output ---------------------------------------------------------------------------------
+# ---- what the text says of the output --------------------------------------------------------------------------------
 
 
 @pytest.mark.timeout(600)
@@ -98,20 +94,18 @@ def test_the_tutorial():
     assert pictures >= 9
     by_trying, by_library = re.search(r"by trying: \[(.*?)\]  by the library: \[(.*?)\]", text).groups()
     assert by_trying == by_library
-    rates = {name: list(map(float, errors)) for name, *errors in re.findall(
-        r"(too small|right|near the limit|too large) +eta [\d.]+: error after 5 steps +([\d.]+), after 15 +([\d.]+)", text
-    )}  # fmt: skip
+    line = r"^(too small|right|near the limit|too large) +eta .*: error after 5 steps +([\d.]+), after 15 +([\d.]+)"
+    rates = {name: (float(few), float(many)) for name, few, many in re.findall(line, text, re.MULTILINE)}
     assert rates["right"][0] < rates["near the limit"][0] and rates["right"][0] < rates["too small"][0]
     assert all(rates[name][1] < rates[name][0] for name in ("too small", "near the limit"))
     assert rates["too large"][1] > rates["too large"][0]
     assert "try eta0=" in text  # the divergence names a rate
-    ratio, *left = (numbers(line)[-2] for line in re.findall(r"^ratio .*$", text, re.MULTILINE)), None
     tests = dict(re.findall(r"^(.+?) +test error +(\d+)", text, re.MULTILINE))
     always, stopped, by_heart = (
         float(tests[name]) for name in ("the mean of all, always", "stopped in time", "trained to zero error")
     )
     assert stopped < always < by_heart
-    assert float(re.search(r"by heart|zero error +test error +\d+, training error (\S+)", text)[1]) < 1e-9
+    assert float(re.search(r"zero error +test error +\d+, training error (\S+)", text)[1]) < 1e-9
 
 
 @pytest.mark.timeout(600)
@@ -143,7 +137,7 @@ def test_robust_losses_are_robust():
     assert 0.7 < float(re.search(r"0.1 and 0.9: ([\d.]+)", printed)[1]) < 0.9
 
 
-# ---- the tables --------------------------------------------------------------------------------------------------------
+# ---- the tables ------------------------------------------------------------------------------------------------------
 
 
 def test_the_table_of_losses():
@@ -165,9 +159,10 @@ def test_the_table_of_losses():
 
 def test_the_tables_of_solvers():
     text = text_of("solvers")
-    assert {name for name in LOSSES if f"`{name}`" in text} >= {"absolute_error", "quantile", "hinge", "perceptron", "huber"}
+    with_kinks = {"absolute_error", "quantile", "epsilon_insensitive", "hinge", "perceptron", "huber"}
+    assert all(f"`{name}`" in text for name in with_kinks)
     for name in ("gd", "sgd", "adagrad", "rmsprop", "adam", "auto", "constant", "invscaling", "optimal", "adaptive"):
-        assert f"| `{name}` |" in text or f"`{name}`" in text
+        assert f"`{name}`" in text
 
 
 def test_the_reference_is_complete():
@@ -177,13 +172,14 @@ def test_the_reference_is_complete():
     assert any(name.startswith("reference.") for name in named)
 
 
-# ---- the notebook and the site -----------------------------------------------------------------------------------------
+# ---- the notebook and the site ---------------------------------------------------------------------------------------
 
 
 def test_the_notebook_is_the_page():
     notebook = cells.notebook(text_of("gradient_descent"))
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert code == [cell.source.strip("\n") for cell in cells.cells(text_of("gradient_descent")) if cell.language == "python"]
+    page = cells.cells(text_of("gradient_descent"))
+    assert code == [cell.source.strip("\n") for cell in page if cell.language == "python"]
     assert all(cell["outputs"] == [] for cell in notebook["cells"] if cell["cell_type"] == "code")
 
 
