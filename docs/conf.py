@@ -92,7 +92,7 @@ def show_output(app, docname, source):
 
 def leave_out(app, what, name, thing, skip, options):
     """What scikit-learn documents itself is no part of the reference."""
-    return True if getattr(thing, "__module__", "").startswith("sklearn.") else None
+    return True if (getattr(thing, "__module__", None) or "").startswith("sklearn.") else None
 
 
 def setup(app):

@@ -8,6 +8,8 @@ model is trained on the first, stopped by later ones, and scored on the last. Wi
 prsa_multisite.csv.gz``: four years of hours in Beijing, the mean of twelve stations. Without arguments the
 hours are *made up*, by a model of wind and dust that is simple on purpose: scikit-learn carries no such series.
 
+::
+
     python examples/air.py --out air.png
     python examples/air.py --data beijing_air/prsa_multisite.csv.gz
 """

@@ -7,6 +7,8 @@ per year, and the logarithm of the years is the offset of the score. Without arg
 known rates, so that the answer can be compared with the truth. With ``--data freMTPL2freq.parquet``: 678 000
 French motor policies.
 
+::
+
     python examples/claims.py --out claims.png
     python examples/claims.py --data fremtpl2/freMTPL2freq.parquet
 """

@@ -6,6 +6,8 @@ Ten classes from pixels that stay the bytes they are, beside scikit-learn. Witho
 that scikit-learn carries. With ``--data FOLDER``: MNIST, from the four idx files (gzipped) in it, 60 000 images
 for training.
 
+::
+
     python examples/digits.py --out digits.png
     python examples/digits.py --data mnist
 """

@@ -6,6 +6,8 @@ Prices or progressions from columns in their own units, beside scikit-learn. Wit
 that scikit-learn carries. With ``--data housing.csv``: the California housing file, where a median income of 3
 stands beside a population of 30 000, a column is text and some values are missing.
 
+::
+
     python examples/housing.py --out housing.png
     python examples/housing.py --data california_housing/housing.csv
 """
