@@ -152,7 +152,7 @@ def _pictures(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
 
         for number in pyplot.get_fignums():
             path = pathlib.Path(f"figure{number}.png").absolute()
-            pyplot.figure(number).savefig(path, dpi=120)
+            pyplot.figure(number).savefig(path, dpi=120, bbox_inches="tight")  # as notebooks do
             drawn.append(path)
         pyplot.close("all")
     kept = []

@@ -86,7 +86,7 @@ def show_output(app, docname, source):
     page = re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", source[0])  # files of the project are no pages of the site
     if docname == "gradient_descent":
         (GENERATED / "gradient_descent.ipynb").write_text(json.dumps(cells.notebook(page), indent=1))
-        page = page.replace("\n\n", "\n\nAs a {download}`notebook <generated/gradient_descent.ipynb>`.\n\n", 1)
+        page = page.replace("\n\n", "\n\nThis page as a {download}`notebook <generated/gradient_descent.ipynb>`.\n\n", 1)
     source[0] = cells.with_output(page, docname, GENERATED / "pictures", "generated/pictures/")
 
 
