@@ -262,7 +262,7 @@ def _curves(problem: Problem, outcome: Outcome) -> Figure:
 
     figure, axes = _new_figure()
     curves = Curves("", outcome.loss_curve, outcome.held_out_curve, stops=stops_early(problem))
-    loss, rows = problem.settings.loss, ("training rows", "held-out rows")
+    loss, rows = str(problem.settings.loss), ("training rows", "held-out rows")
     title = f"{problem.settings.target}: error per epoch"
     DescentDisplay([curves], error_label=f"error ({loss_words(loss)})", rows=rows, title=title).plot(axes)
     return figure
@@ -388,7 +388,7 @@ def _surface_display(problem: Problem, outcome: Outcome) -> ErrorSurfaceDisplay:
         {} if given is None else dict(zip(parts, (given.X, given.y, given.sample_weight, given.offset), strict=True))
     )
     estimator = outcome.model.estimator
-    rows = {"sample_weight": train.sample_weight, "offset": train.offset}
+    rows: dict[str, Any] = {"sample_weight": train.sample_weight, "offset": train.offset}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training has given them
         done = record(estimator, train.X, train.y, **rows, **(held_out if stops_early(problem) else {}))
