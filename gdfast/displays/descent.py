@@ -247,6 +247,17 @@ class DescentDisplay:
         ------
         ValueError
             If a panel, a scale or the number of axes is wrong.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> from matplotlib import pyplot
+        >>> import gdfast
+        >>> result = gdfast.gradient_descent([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+        >>> _, (above, below) = pyplot.subplots(2)
+        >>> display = gdfast.DescentDisplay.from_result(result, ax=above)
+        >>> display.plot(below, panels=["eta"]).ax_.get_ylabel()
+        'learning rate η'
         """
         require_matplotlib(type(self).__name__)
         _check_look(panels, yscale, xscale)

@@ -276,6 +276,14 @@ class GradientDisplay:
         ------
         ValueError
             If max_bars or ax is wrong.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> import numpy as np, gdfast
+        >>> display = gdfast.GradientDisplay(np.linspace(0, 1, 100), [f"pixel {j}" for j in range(100)])
+        >>> display.plot(max_bars=3).shown_
+        array([99, 98, 97])
         """
         require_matplotlib(type(self).__name__)
         most = count(max_bars, "max_bars")

@@ -355,6 +355,16 @@ class ErrorSurfaceDisplay:
         ------
         ValueError
             If kind, epoch or the number of axes is wrong.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> import gdfast
+        >>> X, y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+        >>> result = gdfast.gradient_descent(X, y, max_iter=5, tol=None, keep_path=True)
+        >>> display = gdfast.ErrorSurfaceDisplay.from_result(result, X, y, resolution=20)
+        >>> display.plot(kind="surface", epoch=-1).ax_.get_zlabel()
+        'mean squared error / 2'
         """
         from gdfast.displays._surface_plot import draw
 
