@@ -19,6 +19,7 @@ import numpy as np
 from gdfast._html import table, text
 from gdfast._types import Array
 from gdfast.displays import DescentDisplay, ErrorSurfaceDisplay
+from gdfast.displays._style import loss_words, short_name
 from gdfast.displays.descent import Curves
 from gdfast.printout import choice_text, figure_text, objective_text, strongest, target_text
 from gdfast.scoring import Part, has_probabilities, predict, probabilities
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["draw_curves", "write_report"]
 
 _STRONGEST = 30  # coefficients listed
-_MOST_COLUMNS = 60  # of the data listed
+_MOST_COLUMNS = 200  # of the data listed
+_FEW_COLUMNS = 15  # listed at once, more are for those who ask
 _MOST_POINTS = 3000  # of a scatter
 _SURFACE_ROWS = 50_000  # on which the surface is drawn: a sample, if there are more
 _GRID = 60  # points of it along each axis
-_STYLES = ("default", "dark_background")
+_DARK = {name: "#101418" for name in ("axes.facecolor", "figure.facecolor", "savefig.facecolor")}  # as the page is
 _PIECE = 2**20
 
 
@@ -142,7 +144,9 @@ def _data(problem: Problem, path: str) -> str:
         rows.append([text(column.name), text(column.kind), kinds, text(missing)])
     more = len(encoder.columns) - len(rows)
     note = f'<p class="soft">and {more:,} more columns</p>' if more > 0 else ""
-    return _facts(facts) + _wide(table(["column", "holds", "categories", "missing ones become"], rows)) + note
+    listed = _wide(table(["column", "holds", "categories", "missing ones become"], rows)) + note
+    opened = " open" if len(rows) <= _FEW_COLUMNS else ""
+    return f"{_facts(facts)}<details{opened}><summary>{len(encoder.columns):,} columns</summary>{listed}</details>"
 
 
 def _objective(outcome: Outcome) -> str:
@@ -231,11 +235,9 @@ def _picture(draw: Callable[[], Figure], words: str, form: str = "svg") -> str:
     from matplotlib import pyplot
 
     uris = []
-    for style in _STYLES:
-        with pyplot.style.context([style, {"svg.hashsalt": "gdfast", "savefig.facecolor": "auto"}]):
+    for style in (["default"], ["dark_background", _DARK]):
+        with pyplot.style.context([*style, {"svg.hashsalt": "gdfast"}]):
             figure, file = draw(), io.BytesIO()
-            if style != "default":
-                figure.set_facecolor("#101418")
             date = {"Date": None} if form == "svg" else {}
             figure.savefig(file, format=form, dpi=140, metadata=date)
             pyplot.close(figure)
@@ -260,9 +262,9 @@ def _curves(problem: Problem, outcome: Outcome) -> Figure:
 
     figure, axes = _new_figure()
     curves = Curves("", outcome.loss_curve, outcome.held_out_curve, stops=stops_early(problem))
-    loss, rows = problem.settings.loss, ("training rows", "held-out rows")
+    loss, rows = str(problem.settings.loss), ("training rows", "held-out rows")
     title = f"{problem.settings.target}: error per epoch"
-    DescentDisplay([curves], error_label=f"error ({loss})", rows=rows, title=title).plot(axes)
+    DescentDisplay([curves], error_label=f"error ({loss_words(loss)})", rows=rows, title=title).plot(axes)
     return figure
 
 
@@ -329,6 +331,7 @@ def _calibration(outcome: Outcome, part: Part) -> Figure:
     CalibrationDisplay.from_predictions(
         right.astype(int), said.clip(0.0, 1.0), n_bins=10, strategy="quantile", ax=axes, name="model", ref_line=True
     )
+    axes.lines[0].set_color("0.5")  # perfect calibration: drawn black, whatever the background
     axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
     return figure
@@ -355,14 +358,10 @@ def _confusion(outcome: Outcome, part: Part) -> Figure:
 
 
 def _class(outcome: Outcome, i: int) -> str:
-    from gdfast.displays._style import short_name
-
     return short_name(str(outcome.model.classes[i]))
 
 
 def _short(outcome: Outcome) -> str:
-    from gdfast.displays._style import short_name
-
     return short_name(outcome.model.target)
 
 
@@ -389,7 +388,7 @@ def _surface_display(problem: Problem, outcome: Outcome) -> ErrorSurfaceDisplay:
         {} if given is None else dict(zip(parts, (given.X, given.y, given.sample_weight, given.offset), strict=True))
     )
     estimator = outcome.model.estimator
-    rows = {"sample_weight": train.sample_weight, "offset": train.offset}
+    rows: dict[str, Any] = {"sample_weight": train.sample_weight, "offset": train.offset}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training has given them
         done = record(estimator, train.X, train.y, **rows, **(held_out if stops_early(problem) else {}))

@@ -31,16 +31,11 @@ static int uses_double_lanes(const gd_problem *problem) {
     return problem->X.indptr || problem->double_lanes || type == GD_F64 || type == GD_U32 || type == GD_I32 || type == GD_U64 || type == GD_I64;
 }
 
-static int64_t bytes_of(int type) {
-    return type == GD_F64 || type == GD_U64 || type == GD_I64 ? 8 : type == GD_F32 || type == GD_U32 || type == GD_I32 ? 4
-           : type == GD_U8 || type == GD_I8                   ? 1 : 2;
-}
-
 /* The type of X if kernels may read its rows where they lie, contiguous: native to the lanes and aligned, or narrower; else -1. */
 static int type_in_place(const gd_engine *engine, int doubles) {
     const gd_problem *problem = &engine->problem;
     const gd_matrix *X = &problem->X;
-    int64_t size = bytes_of(X->type);
+    int64_t size = gd_type_size(X->type);
     if (X->indptr || problem->rows || X->swapped || (X->col_stride != size && X->n_cols != 1)) return -1;
     if (X->type == (doubles ? GD_F64 : GD_F32)) return (uintptr_t)X->data % (uintptr_t)size || X->row_stride % size ? -1 : X->type;
     int narrow = !doubles && problem->n_outputs == 1 && X->n_cols > 2 * GD_LANES_F; /* see one.inc */
@@ -85,7 +80,7 @@ static void plan_pass(gd_engine *engine) {
     pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + (pass->sparse ? pass->d * pass->k_pad : pass->k == 1 ? pass->d : pass->k * pass->d_pad);
     pass->gather_rows = tile_rows(pass, size);
-    pass->tile_rows = pass->in_place >= 0 ? tile_rows(pass, bytes_of(pass->in_place)) : pass->gather_rows;
+    pass->tile_rows = pass->in_place >= 0 ? tile_rows(pass, gd_type_size(pass->in_place)) : pass->gather_rows;
 }
 
 void *gd_cut(gd_cutter *cutter, int64_t count, int64_t size) {

@@ -16,7 +16,7 @@ from gdfast.displays._style import short_name
 Axis = int | str
 _MOST_STEPS = 1000  # of a path that say where it moved most
 _MARGIN = 0.25
-_BEYOND = 3.0  # times the extent of starts, ends and minima: paths that go further are cut off
+_BEYOND = 3.0  # times the extent of starts and minima: paths that go further are cut off
 _NARROW = 0.4  # an axis along which nothing moved shows this share of what the other does, in terms of scores
 
 
@@ -114,7 +114,7 @@ def window(
     limits: Any,
     resolution: int,
 ) -> tuple[Doubles, Doubles]:
-    """Coordinates of the grid: those asked for, or starts, ends and minima, and paths as far as they stay near."""
+    """Coordinates of the grid: those asked for, or starts and minima, and paths as far as they stay near."""
     if limits is None:
         low, high = _extent(paths, kept, minima, spread)
     else:
@@ -126,13 +126,14 @@ def window(
 def _extent(
     paths: Sequence[Doubles], kept: Sequence[Doubles], minima: Sequence[Doubles | None], spread: Doubles
 ) -> tuple[Doubles, Doubles]:
-    core = np.array([*(path[0] for path in paths), *kept, *(lowest for lowest in minima if lowest is not None)])
+    lowest = [point for point in minima if point is not None] or [kept[0]]
+    core = np.array([*(path[0] for path in paths), *lowest])
     low, high = core.min(axis=0), core.max(axis=0)
     spread = np.where(spread > 0, spread, spread.max() if spread.max() > 0 else 1.0)
     moved = ((high - low) * spread).max()  # in terms of scores
     least = _NARROW * (moved if moved > 0 else 2.0) / spread
     beyond = _BEYOND * np.maximum(high - low, least)
-    for path in paths:
+    for path in [*paths, *(end[None, :] for end in kept)]:
         finite = path[np.isfinite(path).all(axis=1)]
         reach = finite.min(axis=0), finite.max(axis=0)
         if (reach[0] >= core.min(axis=0) - beyond).all() and (reach[1] <= core.max(axis=0) + beyond).all():

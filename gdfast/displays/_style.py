@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by colour-blind eyes: for a light background, and for a dark one.
 _ON_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _ON_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
-# On a surface painted in viridis, which is dark at its bottom: all with a dark edge.
-ON_SURFACE = ("#FFFFFF", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00", "#F0E442")
+# On a surface painted in viridis, all with a dark edge; the gradient up and down has two of its own.
+ON_SURFACE = ("#FFFFFF", "#F0E442", "#CC79A7", "#009E73", "#E69F00", "#999999")
+UP, DOWN = "#D55E00", "#56B4E9"
 
 
 def require_matplotlib(what: str) -> None:
@@ -37,9 +38,14 @@ def colours(figure: Figure) -> tuple[str, ...]:
 
 def short_name(name: str, most: int = 28) -> str:
     """A name that fits beside a bar or an axis, and is shown as it is: a dollar sign begins no formula."""
-    name = "".join(sign if sign.isprintable() else " " for sign in name)
+    name = "".join(sign if sign.isprintable() else " " for sign in name.replace(r"\$", "$"))
     name = name if len(name) <= most else f"{name[: most * 2 // 3]}…{name[-(most - most * 2 // 3 - 1) :]}"
     return name.replace("$", r"\$")
+
+
+def loss_words(loss: str) -> str:
+    """A loss as labels name it."""
+    return "squared error / 2" if loss == "squared_error" else loss.replace("_", " ")
 
 
 def axes_for(ax: Any, n: int, what: str) -> list[Axes]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gdfast._messages import short
 from gdfast._types import Doubles
-from gdfast.displays._style import ON_SURFACE, axes_for, number, short_name
+from gdfast.displays._style import DOWN, ON_SURFACE, UP, axes_for, number, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,7 +165,7 @@ def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -
     panel.computed_zorder = False  # what lies on the surface is drawn after it
     panel.plot_surface(x, y, errors, cmap=cmap, norm=norm, rcount=60, ccount=60, linewidth=0, alpha=0.9, zorder=1)
     for name, label in zip("xyz", (*display.labels, surface.label), strict=True):
-        words = label.split(",")[0].split(" (")[0]  # all else is beside the contours
+        words = short_name(label.split(",")[0].split(" (")[0], 30)  # all else is beside the contours
         getattr(panel, f"set_{name}label")(words, labelpad=6, fontsize="small")
     panel.tick_params(labelsize="small")
     panel.set_box_aspect(None, zoom=0.9)
@@ -256,7 +256,7 @@ def _arrows(
     if not np.isfinite(steepness) or steepness == 0:
         return
     step = _ARROW * gradient / steepness
-    for sign, colour, label in ((1, "#D55E00", "gradient: up"), (-1, "#56B4E9", "−gradient: the way of the descent")):
+    for sign, colour, label in ((1, UP, "gradient: up"), (-1, DOWN, "−gradient: the way of the descent")):
         tip = point + sign * step
         if space is None:
             arrow = dict(arrowstyle="-|>", color=colour, linewidth=2.4, mutation_scale=16, shrinkA=0, shrinkB=0)

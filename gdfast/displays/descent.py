@@ -12,7 +12,7 @@ from gdfast._arguments import choice
 from gdfast._messages import short
 from gdfast._types import Doubles, Matrix
 from gdfast.displays._runs import Results, is_rule, named, record
-from gdfast.displays._style import axes_for, colours, require_matplotlib, scale_errors, short_name
+from gdfast.displays._style import axes_for, colours, loss_words, require_matplotlib, scale_errors, short_name
 from gdfast.functional import DescentResult
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class DescentDisplay:
             keep_path=False,
         )
         terms = done.terms
-        label = f"error E (mean {terms['loss']}{' + penalty' if terms['l1'] or terms['l2'] else ''})"
+        label = f"error E (mean {loss_words(terms['loss'])}{' + penalty' if terms['l1'] or terms['l2'] else ''})"
         display = cls([_curves("", done.result)], error_label=label)
         return display.plot(ax, panels=panels, yscale=yscale, xscale=xscale)
 
@@ -247,6 +247,17 @@ class DescentDisplay:
         ------
         ValueError
             If a panel, a scale or the number of axes is wrong.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> from matplotlib import pyplot
+        >>> import gdfast
+        >>> result = gdfast.gradient_descent([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+        >>> _, (above, below) = pyplot.subplots(2)
+        >>> display = gdfast.DescentDisplay.from_result(result, ax=above)
+        >>> display.plot(below, panels=["eta"]).ax_.get_ylabel()
+        'learning rate η'
         """
         require_matplotlib(type(self).__name__)
         _check_look(panels, yscale, xscale)
@@ -306,7 +317,7 @@ class DescentDisplay:
                 height = one.validation[one.best - 1]
                 star: dict[str, Any] = dict(color=held_out, markersize=13, markeredgecolor="0.2", label=mark, zorder=5)
                 axes.plot(one.best, height, "*", **star)
-                if not several and one.best < len(one.validation):
+                if not several and np.nanmax(one.validation[one.best - 1 :]) > height:
                     span: dict[str, Any] = dict(color="0.5", alpha=0.18, linewidth=0, label="over-fitting")
                     axes.axvspan(one.best, len(one.validation), **span)
         scale_errors(axes, yscale, np.concatenate(values))
@@ -337,11 +348,10 @@ def _line(axes: Axes, curve: Doubles, colour: str, style: str, label: str) -> No
     shown = np.where(finite, curve, np.nan)
     marker = dict(marker="o", markersize=3.5) if len(curve) <= _MOST_MARKERS else {}
     axes.plot(epochs, shown, style, color=colour, label=label or None, **marker)  # type: ignore[arg-type]
-    if not finite.all():
-        last = int(finite.argmin())  # epochs before the first that is not finite
-        if last:
-            text = f"left the finite range at epoch {last + 1:,}"
-            axes.plot(last, curve[last - 1], "X", color=colour, markersize=10, label=text, zorder=5)
+    last = len(curve) if finite.all() else int(finite.argmin())  # before the first that is not finite
+    if 0 < last < len(curve):
+        text = f"left the finite range at epoch {last + 1:,}" if style == "-" else None
+        axes.plot(last, curve[last - 1], "X", color=colour, markersize=10, label=text, zorder=5)
 
 
 def _scale_epochs(axes: Axes, xscale: str, n: int) -> None:

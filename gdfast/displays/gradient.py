@@ -276,6 +276,14 @@ class GradientDisplay:
         ------
         ValueError
             If max_bars or ax is wrong.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> import numpy as np, gdfast
+        >>> display = gdfast.GradientDisplay(np.linspace(0, 1, 100), [f"pixel {j}" for j in range(100)])
+        >>> display.plot(max_bars=3).shown_
+        array([99, 98, 97])
         """
         require_matplotlib(type(self).__name__)
         most = count(max_bars, "max_bars")
@@ -286,13 +294,17 @@ class GradientDisplay:
         if ax is None:
             from matplotlib import pyplot
 
-            size = (7.6, 1.9 + 0.3 * len(self.shown_))
+            size = (7.6, 2.2 + 0.3 * len(self.shown_))
             self.figure_, self.ax_ = pyplot.subplots(figsize=size, layout="constrained")
         else:
             (self.ax_,) = axes_for(ax, 1, "gradient")
             self.figure_ = self.ax_.figure  # type: ignore[assignment]
         self._bars(self.ax_, colours(self.figure_))
         self._title(self.ax_, self.gradient[order[most:]])
+        if ax is None:
+            self.figure_.legend(loc="outside lower center", fontsize="small", frameon=False)
+        else:
+            self.ax_.legend(fontsize="small", framealpha=0.8)
         return self
 
     def _bars(self, axes: Axes, palette: tuple[str, ...]) -> None:
@@ -320,9 +332,8 @@ class GradientDisplay:
         if self.eta is not None:
             steps = axes.secondary_yaxis("right")
             steps.set_yticks(places, [number(step) for step in -self.eta * values], fontsize="small")
-            steps.set_ylabel(f"step −η ∂E/∂w with η = {number(self.eta)}")
-        below = -0.55 / (0.3 * len(values) + 0.3)  # of the axes' height
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, below), fontsize="small", frameon=False)
+            words = f"step −η ∂E/∂w\nη = {number(self.eta)}"
+            axes.text(1.0, 1.01, words, transform=axes.transAxes, ha="left", va="bottom", fontsize="small")
 
     def _title(self, axes: Axes, rest: Doubles) -> None:
         norm = float(np.linalg.norm(self.gradient))

@@ -24,7 +24,7 @@ from gdfast.displays._runs import (
     weights_of,
 )
 from gdfast.displays._section import Data, Section
-from gdfast.displays._style import require_matplotlib
+from gdfast.displays._style import loss_words, require_matplotlib
 from gdfast.functional import DescentResult
 from gdfast.rows.sparse import as_rows
 
@@ -45,7 +45,7 @@ class Surface(NamedTuple):
     --------
     >>> import numpy as np
     >>> from gdfast.displays.surface import Surface
-    >>> Surface("training", np.zeros((2, 3)), "E (squared_error)", None, np.nan).errors.shape
+    >>> Surface("training", np.zeros((2, 3)), "error E", None, np.nan).errors.shape
     (2, 3)
     """
 
@@ -181,7 +181,7 @@ class ErrorSurfaceDisplay:
         resolution : int, default=100
             Points of the grid along each axis.
         limits : pair of pairs of float, optional
-            ((low, high), (low, high)) of the axes. By default start, end and minima are in the picture.
+            ((low, high), (low, high)) of the axes. By default start and minima are in the picture.
         ax, kind, epoch, cmap
             As in `plot`.
 
@@ -355,6 +355,16 @@ class ErrorSurfaceDisplay:
         ------
         ValueError
             If kind, epoch or the number of axes is wrong.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> import gdfast
+        >>> X, y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+        >>> result = gdfast.gradient_descent(X, y, max_iter=5, tol=None, keep_path=True)
+        >>> display = gdfast.ErrorSurfaceDisplay.from_result(result, X, y, resolution=20)
+        >>> display.plot(kind="surface", epoch=-1).ax_.get_zlabel()
+        'mean squared error / 2'
         """
         from gdfast.displays._surface_plot import draw
 
@@ -452,9 +462,9 @@ def _near(path: Doubles, end: Doubles) -> Doubles:
 
 def _error_words(terms: dict[str, Any], section: Section) -> str:
     if section.l1 or section.l2:
-        return f"error E = mean {terms['loss']} + penalty"
+        return f"error E = mean {loss_words(terms['loss'])} + penalty"
     no_penalty = ", without penalty" if terms["l1"] or terms["l2"] else ""
-    return f"mean {terms['loss']}{no_penalty}"
+    return f"mean {loss_words(terms['loss'])}{no_penalty}"
 
 
 def _class_words(model: Any, c: int) -> str:
