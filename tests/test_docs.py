@@ -92,7 +92,11 @@ def test_readme_python(capsys):
     assert "True" in capsys.readouterr().out
 
 
-COMMANDS = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if "\ngdfast " in path.read_text())]
+COMMANDS = [
+    path
+    for path in ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+    if any(re.search("^gdfast ", block, re.MULTILINE) for block in blocks("sh", (ROOT / path).read_text()))
+]
 
 
 @pytest.mark.parametrize("document", COMMANDS)
