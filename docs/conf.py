@@ -34,6 +34,7 @@ extensions = [
 exclude_patterns = ["generated/examples", "generated/gallery/*.ipynb", "sg_execution_times.rst"]
 templates_path = ["templates"]
 nitpicky = True
+smartquotes = False  # the ones in X'X are meant
 suppress_warnings = ["config.cache"]  # a function among the settings of the gallery
 
 html_theme = "furo"
@@ -86,7 +87,8 @@ def show_output(app, docname, source):
     page = re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", source[0])  # files of the project are no pages of the site
     if docname == "gradient_descent":
         (GENERATED / "gradient_descent.ipynb").write_text(json.dumps(cells.notebook(page), indent=1))
-        page = page.replace("\n\n", "\n\nThis page as a {download}`notebook <generated/gradient_descent.ipynb>`.\n\n", 1)
+        link = "This page as a {download}`notebook <generated/gradient_descent.ipynb>`."
+        page = page.replace("\n\n", f"\n\n{link}\n\n", 1)
     source[0] = cells.with_output(page, docname, GENERATED / "pictures", "generated/pictures/")
 
 

@@ -124,8 +124,8 @@ running = gdfast.gradient_descent(
     Z[train], y[train], X_val=Z[validation], y_val=y[validation], tol=None, n_iter_no_change=1000, **rule
 )
 figure, (errors, weeks) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", width_ratios=[1, 1.3])
-gdfast.DescentDisplay.from_result(running, ax=errors, panels=["error"], yscale="log")
-errors.set_title(f"stopped at epoch {int(running.validation_curve.argmin()) + 1}")
+gdfast.DescentDisplay.from_result(running, ax=errors, panels=["error"], yscale="log", xscale="log")
+errors.set_title(f"the weights of epoch {int(running.validation_curve.argmin()) + 1} are kept")
 shown = slice(second + week, second + 3 * week)
 weeks.plot(when[shown], y[shown], color="0.35", linewidth=1.5, label="measured" if options.data else "made up")
 best = "GDRegressor, stopped by later hours"

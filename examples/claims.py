@@ -15,6 +15,7 @@ French motor policies.
 
 import argparse
 import time
+import warnings
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -30,6 +31,7 @@ parser = argparse.ArgumentParser(description="Poisson regression with exposure")
 parser.add_argument("--data", metavar="PATH", help="freMTPL2freq.parquet; by default a made-up portfolio")
 parser.add_argument("--out", metavar="PNG", default="claims.png", help="where to write the picture")
 options = parser.parse_args()
+warnings.simplefilter("ignore")  # PoissonRegressor finds columns that depend on each other, and goes on by lbfgs
 
 # %%
 # The policies
@@ -66,7 +68,7 @@ print(f"{len(X):,} policies x {X.shape[1]} columns, {claims.sum():,.0f} claims i
 
 alpha = 1e-4
 per_year = len(train) / years[train].sum()
-theirs = PoissonRegressor(alpha=alpha * per_year, max_iter=1000)
+theirs = PoissonRegressor(alpha=alpha * per_year, solver="newton-cholesky")  # lbfgs fails on raw columns
 models = {
     "GDRegressor, offset": (GDRegressor(loss="poisson", alpha=alpha), claims, {"offset": np.log(years)}),
     "PoissonRegressor": (theirs, claims / years, {"sample_weight": years}),
@@ -101,7 +103,12 @@ if truth is not None:
     ages.plot(shown, mean / mean[4], "_", color="#D55E00", markersize=22, markeredgewidth=2.5, label="drawn with")
     ages.legend()
 ages.axhline(1, color="0.6", linewidth=1)
-ages.set(xlabel="age of the driver", ylabel=f"rate, that of {shown[4]} is 1", title="Young drivers", ylim=(0, None))
+ages.set(
+    xlabel="age of the driver",
+    ylabel=f"rate, that of {shown[4]} is 1",
+    title="By the driver's age, all else equal",
+    ylim=(0, None),
+)
 ages.tick_params(axis="x", rotation=30)
 
 rate = rates["GDRegressor, offset"]

@@ -47,7 +47,7 @@ def idx(name, header):
 if options.data:
     train, test = (idx(f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, 784) for part in ("train", "t10k"))
     train_labels, test_labels = (idx(f"{part}-labels-idx1-ubyte.gz", 8) for part in ("train", "t10k"))
-    brightest, steps = 255, 25
+    brightest, steps = 255, 15
 else:
     pixels, labels = load_digits(return_X_y=True)
     train, test, train_labels, test_labels = train_test_split(
@@ -61,7 +61,7 @@ print(f"{len(train):,} images of {side} x {side} pixels, {train.nbytes / 1e6:.1f
 # Beside scikit-learn
 # -------------------
 # LogisticRegression gets pixels from 0 to 1, which suits its solver. Weights of bytes are so many times
-# smaller, and the same penalty on them is the square of that stronger. At most 25 steps on MNIST, to keep this
+# smaller, and the same penalty on them is the square of that stronger. At most 15 steps on MNIST, to keep this
 # short.
 
 alpha = 1e-3
