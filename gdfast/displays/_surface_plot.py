@@ -73,7 +73,7 @@ class Moving:
             if artist not in known
         ]
         error = number(float(tracks[0].errors[0, -1]))
-        self.words.set_text(f"{_title(self.display)}\nepoch {int(epoch):,}, training error {error}")
+        self.words.set_text(f"{_title(self.display)}\n{tracks[0].unit} {int(epoch):,}, training error {error}")
         return self.drawn
 
 
@@ -122,6 +122,8 @@ def place_of(track: Track, epoch: int) -> int:
 def heights(surface: Surface, tracks: list[Track], which: int) -> tuple[float, float]:
     """The lowest height, and the highest that is told apart from higher ones."""
     errors = surface.errors[np.isfinite(surface.errors)]
+    if not errors.size:
+        return 0.0, 1.0
     low = float(errors.min())
     if np.isfinite(surface.minimum_error):
         low = min(low, surface.minimum_error)
@@ -214,7 +216,7 @@ def _here(track: Track, place: int, i: int) -> str:
     if i:
         return "_nolegend_"
     epoch = int(track.epochs[place])
-    return "current point: the start" if epoch == 0 else f"current point: epoch {epoch:,}"
+    return "current point: the start" if epoch == 0 else f"current point: {track.unit} {epoch:,}"
 
 
 def _inside(
