@@ -377,6 +377,8 @@ def _surface(problem: Problem, outcome: Outcome) -> str:
 
 
 def _surface_display(problem: Problem, outcome: Outcome) -> ErrorSurfaceDisplay:
+    from sklearn.base import clone
+
     from gdfast.displays._runs import data_of, record
     from gdfast.displays.surface import draw_up
     from gdfast.training import stops_early
@@ -391,7 +393,8 @@ def _surface_display(problem: Problem, outcome: Outcome) -> ErrorSurfaceDisplay:
     rows: dict[str, Any] = {"sample_weight": train.sample_weight, "offset": train.offset}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training has given them
-        done = record(estimator, train.X, train.y, **rows, **(held_out if stops_early(problem) else {}))
+        silent = clone(estimator).set_params(callback=None)  # whose bar has gone
+        done = record(silent, train.X, train.y, **rows, **(held_out if stops_early(problem) else {}))
     validation = done.validation
     if given is not None and validation is None:
         validation = data_of(done.model._validation_rows(*held_out.values()), suffix="_val")

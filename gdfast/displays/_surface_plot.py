@@ -167,7 +167,8 @@ def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -
     panel.computed_zorder = False  # what lies on the surface is drawn after it
     panel.plot_surface(x, y, errors, cmap=cmap, norm=norm, rcount=60, ccount=60, linewidth=0, alpha=0.9, zorder=1)
     for name, label in zip("xyz", (*display.labels, surface.label), strict=True):
-        words = short_name(label.split(",")[0].split(" (")[0], 30)  # all else is beside the contours
+        most = 40 if name == "z" else 30
+        words = short_name(label.split(",")[0].split(" (")[0], most)  # all else is beside the contours
         getattr(panel, f"set_{name}label")(words, labelpad=6, fontsize="small")
     panel.tick_params(labelsize="small")
     panel.set_box_aspect(None, zoom=0.9)
@@ -240,7 +241,8 @@ def _height(display: ErrorSurfaceDisplay, which: int, point: Doubles) -> float:
     u = (point[0] - display.x[i]) / (display.x[i + 1] - display.x[i])
     v = (point[1] - display.y[j]) / (display.y[j + 1] - display.y[j])
     corners = surface.errors[j : j + 2, i : i + 2]
-    return float(np.array([1 - v, v]) @ corners @ np.array([1 - u, u]))
+    with np.errstate(invalid="ignore"):  # where the error overflows, there is no height
+        return float(np.array([1 - v, v]) @ corners @ np.array([1 - u, u]))
 
 
 def _arrows(
