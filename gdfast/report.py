@@ -157,9 +157,11 @@ def _objective(outcome: Outcome) -> str:
         ("epochs", f"{estimator.n_iter_:,}, {'converged' if summary['converged'] else 'ended before it converged'}"),
         ("time", f"{outcome.seconds:.3g} s"),
     ]
-    params = sorted(estimator.get_params().items())
-    shown = ", ".join(f"{name}={value!r}" for name, value in params if name != "callback")
-    return _facts([*facts, ("parameters", shown)])
+    params = [
+        [text(name), text(repr(value))] for name, value in sorted(estimator.get_params().items()) if name != "callback"
+    ]
+    listed = f'<div class="facts">{table([], params)}</div>'
+    return f"{_facts(facts)}<details><summary>{len(params)} parameters</summary>{listed}</details>"
 
 
 def _choice(outcome: Outcome) -> str:
@@ -208,8 +210,7 @@ def _warnings(outcome: Outcome) -> str:
 
 
 def _versions(outcome: Outcome) -> str:
-    facts = [*outcome.model.versions.items(), ("Python", platform.python_version()), ("machine", platform.platform())]
-    return _facts([(name, version) for name, version in dict(facts).items()])
+    return _facts([*outcome.model.versions.items(), ("machine", platform.platform())])
 
 
 def _reproduce(data: str, command: str) -> str:
@@ -220,7 +221,7 @@ def _reproduce(data: str, command: str) -> str:
             size += len(piece)
     what = "The same command on the same file gives the same weights, bit for bit, on any number of threads:"
     facts = [("file", f"{data}, {size:,} bytes"), ("SHA-256", digest.hexdigest())]
-    return f'<p>{what}</p><pre class="wrap">{text(command)}</pre>{_facts(facts)}'
+    return f"<p>{what}</p><pre>{text(command)}</pre>{_facts(facts)}"
 
 
 # -------------------------------------------------------------------------------------------------- pictures
@@ -377,6 +378,8 @@ def _surface(problem: Problem, outcome: Outcome) -> str:
 
 
 def _surface_display(problem: Problem, outcome: Outcome) -> ErrorSurfaceDisplay:
+    from sklearn.base import clone
+
     from gdfast.displays._runs import data_of, record
     from gdfast.displays.surface import draw_up
     from gdfast.training import stops_early
@@ -391,7 +394,8 @@ def _surface_display(problem: Problem, outcome: Outcome) -> ErrorSurfaceDisplay:
     rows: dict[str, Any] = {"sample_weight": train.sample_weight, "offset": train.offset}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training has given them
-        done = record(estimator, train.X, train.y, **rows, **(held_out if stops_early(problem) else {}))
+        silent = clone(estimator).set_params(callback=None)  # whose bar has gone
+        done = record(silent, train.X, train.y, **rows, **(held_out if stops_early(problem) else {}))
     validation = done.validation
     if given is not None and validation is None:
         validation = data_of(done.model._validation_rows(*held_out.values()), suffix="_val")

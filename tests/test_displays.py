@@ -153,7 +153,7 @@ def test_the_animation_follows_the_path(tmp_path):
     paths = [line for line in ax.lines if line.get_label() == "path of the descent"]
     assert len(paths) == 1
     assert_allclose(paths[0].get_xydata(), result.path.coef)
-    assert "epoch 5, training error" in moving._fig.get_suptitle()
+    assert "epoch 5, training error" in moving._fig._suptitle.get_text()
 
 
 def test_a_result_in_a_notebook_is_numbers_and_a_curve():
@@ -233,6 +233,7 @@ WRONG = [
     ({"epoch": 99}, r"epoch must be in \[-4, 3\]"),
     ({"epoch": 0.5}, "epoch must be an integer, got 0.5"),
     ({"X_val": X2}, "X_val and y_val must be given together"),
+    ({"offset_val": [0.0]}, "X_val and y_val must be given with sample_weight_val and offset_val, got None"),
     ({"ax": 3}, "ax must be 1 matplotlib Axes"),
     ({"loss": "square"}, "loss must be one of"),
 ]

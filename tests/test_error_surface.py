@@ -238,7 +238,7 @@ def test_path_and_arrows_are_those_of_the_descent(loss):
     slopes = [reference.error_and_gradient(X, y, w, 0.0, loss=loss)[1] for w in result.path.coef]
     assert_allclose(track.gradients, slopes, rtol=1e-8, atol=1e-12)
     assert_allclose(np.diff(track.points, axis=0), -0.3 * track.gradients[:-1], rtol=1e-8, atol=1e-12)
-    assert "η = 0.3" in display.figure_.get_suptitle()
+    assert "η = 0.3" in display.figure_._suptitle.get_text()
     up, down = (text for text in display.ax_.texts if hasattr(text, "arrow_patch"))
     for arrow, sign in ((up, 1), (down, -1)):
         assert_allclose(arrow.xyann, track.points[2])
@@ -314,7 +314,7 @@ def test_classes_are_chosen_by_label_and_named():
     by_name = gdfast.ErrorSurfaceDisplay.from_estimator(model, X, labels, output="virginica", resolution=8)
     by_number = gdfast.ErrorSurfaceDisplay.from_estimator(model, X, labels, output=2, resolution=8)
     assert_allclose(by_name.surfaces[0].errors, by_number.surfaces[0].errors)
-    assert "class virginica" in by_name.figure_.get_suptitle()
+    assert "class virginica" in by_name.figure_._suptitle.get_text()
 
 
 def test_one_feature_shows_weight_and_bias():
@@ -340,6 +340,21 @@ def test_an_overflowing_surface_is_drawn_as_far_as_it_goes():
         result, X, y, loss="poisson", limits=((-500, 500), (-500, 500)), resolution=20, kind="both"
     )
     display.figure_.canvas.draw()
+    nowhere = gdfast.ErrorSurfaceDisplay.from_result(
+        result, X, y, loss="poisson", limits=((1e5, 2e5), (1e5, 2e5)), resolution=5, kind="both"
+    )
+    assert not np.isfinite(nowhere.surfaces[0].errors).all()
+    nowhere.figure_.canvas.draw()
+
+
+def test_a_path_of_updates_counts_updates():
+    X, y, _, _ = problem("squared_error", n=N, d=2)
+    result = gdfast.gradient_descent(
+        X, y, solver="sgd", batch_size=20, max_iter=4, tol=None, random_state=0, keep_path="step"
+    )
+    display = gdfast.ErrorSurfaceDisplay.from_result(result, X, y, epoch=-1, resolution=8)
+    assert display.tracks[0].epochs[-1] == 12
+    assert "current point: update 12" in display.ax_.get_legend_handles_labels()[1]
 
 
 def test_a_descent_of_other_rows_is_noticed():

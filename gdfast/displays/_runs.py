@@ -147,7 +147,7 @@ def output_number(output: Any, k: int, model: Any = None) -> int:
         if len(places):
             return int(places[0])
         if not isinstance(output, (int, np.integer)) or isinstance(output, bool):
-            raise ValueError(f"output must be one of the classes {short(list(labels))}, got {short(output)}")
+            raise ValueError(f"output must be one of the classes {short(labels.tolist())}, got {short(output)}")
     if isinstance(output, bool) or not isinstance(output, (int, np.integer)) or not 0 <= output < k:
         raise ValueError(f"output must be an integer in [0, {k - 1}], got {short(output)}")
     return int(output)

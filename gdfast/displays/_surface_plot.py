@@ -73,7 +73,7 @@ class Moving:
             if artist not in known
         ]
         error = number(float(tracks[0].errors[0, -1]))
-        self.words.set_text(f"{_title(self.display)}\nepoch {int(epoch):,}, training error {error}")
+        self.words.set_text(f"{_title(self.display)}\n{tracks[0].unit} {int(epoch):,}, training error {error}")
         return self.drawn
 
 
@@ -122,6 +122,8 @@ def place_of(track: Track, epoch: int) -> int:
 def heights(surface: Surface, tracks: list[Track], which: int) -> tuple[float, float]:
     """The lowest height, and the highest that is told apart from higher ones."""
     errors = surface.errors[np.isfinite(surface.errors)]
+    if not errors.size:
+        return 0.0, 1.0
     low = float(errors.min())
     if np.isfinite(surface.minimum_error):
         low = min(low, surface.minimum_error)
@@ -165,7 +167,8 @@ def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -
     panel.computed_zorder = False  # what lies on the surface is drawn after it
     panel.plot_surface(x, y, errors, cmap=cmap, norm=norm, rcount=60, ccount=60, linewidth=0, alpha=0.9, zorder=1)
     for name, label in zip("xyz", (*display.labels, surface.label), strict=True):
-        words = short_name(label.split(",")[0].split(" (")[0], 30)  # all else is beside the contours
+        most = 40 if name == "z" else 30
+        words = short_name(label.split(",")[0].split(" (")[0], most)  # all else is beside the contours
         getattr(panel, f"set_{name}label")(words, labelpad=6, fontsize="small")
     panel.tick_params(labelsize="small")
     panel.set_box_aspect(None, zoom=0.9)
@@ -214,7 +217,7 @@ def _here(track: Track, place: int, i: int) -> str:
     if i:
         return "_nolegend_"
     epoch = int(track.epochs[place])
-    return "current point: the start" if epoch == 0 else f"current point: epoch {epoch:,}"
+    return "current point: the start" if epoch == 0 else f"current point: {track.unit} {epoch:,}"
 
 
 def _inside(
@@ -238,7 +241,8 @@ def _height(display: ErrorSurfaceDisplay, which: int, point: Doubles) -> float:
     u = (point[0] - display.x[i]) / (display.x[i + 1] - display.x[i])
     v = (point[1] - display.y[j]) / (display.y[j + 1] - display.y[j])
     corners = surface.errors[j : j + 2, i : i + 2]
-    return float(np.array([1 - v, v]) @ corners @ np.array([1 - u, u]))
+    with np.errstate(invalid="ignore"):  # where the error overflows, there is no height
+        return float(np.array([1 - v, v]) @ corners @ np.array([1 - u, u]))
 
 
 def _arrows(

@@ -242,8 +242,10 @@ class GradientDisplay:
             n_threads=n_threads,
         )
         if eta is None and is_rule(result) and len(result.eta):
-            at = -1 if epoch is None else min(_number(result, epoch), len(result.eta) - 1)
-            eta = float(result.eta[at])
+            share = (
+                1.0 if epoch is None or result.path is None else _number(result, epoch) / (len(result.path.coef) - 1)
+            )
+            eta = float(result.eta[min(int(share * len(result.eta)), len(result.eta) - 1)])
         display = cls._of(slopes, slope, output, _names(feature_names, X), eta, where)
         return display.plot(ax, max_bars=max_bars)
 

@@ -60,7 +60,8 @@ class Track(NamedTuple):
     """A descent in the plane.
 
     points (t, 2); errors (surfaces, t) their heights on each surface; gradients (t, 2) of the training error there;
-    epochs (t,) their numbers, 0 for the start; kept (2,) the weights that came out; eta in words.
+    epochs (t,) their numbers, 0 for the start; kept (2,) the weights that came out; eta in words; unit: "epoch", or
+    "update" where the path was kept step by step.
 
     Examples
     --------
@@ -77,6 +78,7 @@ class Track(NamedTuple):
     epochs: np.ndarray
     kept: Doubles
     eta: str
+    unit: str = "epoch"
 
 
 class ErrorSurfaceDisplay:
@@ -311,14 +313,16 @@ class ErrorSurfaceDisplay:
         _check_look(kind, epoch, resolution)
         runs = named(results)
         refuse_without_path(runs)
+        held_out = Data(X_val, y_val, sample_weight_val, offset_val, suffix="_val")
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together, got only one of them")
-        validation = None if X_val is None else Data(X_val, y_val, sample_weight_val, offset_val, suffix="_val")
+        if X_val is None and (sample_weight_val is not None or offset_val is not None):
+            raise ValueError("X_val and y_val must be given with sample_weight_val and offset_val, got None")
         display = draw_up(
             cls,
             runs,
             Data(X, y, sample_weight, offset),
-            validation,
+            None if X_val is None else held_out,
             error_terms(loss, alpha, l1_ratio, epsilon, quantile),
             names=_names(feature_names, X),
             features=features,
@@ -435,7 +439,8 @@ def draw_up(
         chosen = np.unique(np.linspace(0, len(path) - 1, min(len(path), _MOST_POINTS)).round().astype(int))
         heights = np.stack([section.errors(path[chosen]) for section in sections])
         slopes = sections[0].slopes(path[chosen])
-        tracks.append(Track(label, path[chosen], heights, slopes, chosen, end, eta_words(result)))
+        unit = "epoch" if len(path) == result.n_iter + 1 else "update"
+        tracks.append(Track(label, path[chosen], heights, slopes, chosen, end, eta_words(result), unit))
     _check_end(runs, sections[0], kept, len(coef))
     output_words = "" if len(coef) == 1 else f"output {c}" if model is None else _class_words(model, c)
     title = ", ".join(filter(None, (output_words, title)))
