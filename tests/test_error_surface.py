@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 import gdfast
 from gdfast import reference
-from gdfast.displays import _plane, _section
+from gdfast.displays import _plane, _section, _surface_plot
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -223,6 +223,20 @@ def test_both_minima_are_marked_on_both_surfaces():
         marks = {line.get_label(): line.get_xydata() for line in ax.lines}
         assert_allclose(marks["minimum of the training error"], [train])
         assert_allclose(marks["minimum of the validation error"], [val])
+
+
+def test_the_minimum_is_found_from_weights_that_were_kept_early():
+    X, y, _, _ = problem("squared_error", n=N, d=2)
+    held_out = {"X_val": X[:5], "y_val": -y[:5]}
+    result = gdfast.gradient_descent(X, y, learning_rate="constant", eta0=0.05, keep_path=True, **held_out)
+    display = gdfast.ErrorSurfaceDisplay.from_result(result, X, y, resolution=8)
+    optimum = np.linalg.lstsq(X, y - result.intercept, rcond=None)[0]
+    assert_allclose(display.surfaces[0].minimum, optimum, atol=1e-6)
+
+
+def test_flat_surfaces_have_numbers_that_differ():
+    plain = _surface_plot._plain(0.69291, 0.69292)
+    assert [plain(value, 0) for value in (0.692912, 0.692914, 0.692916)] == ["0.692912", "0.692914", "0.692916"]
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])

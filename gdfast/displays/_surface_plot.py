@@ -136,7 +136,7 @@ def heights(surface: Surface, tracks: list[Track], which: int) -> tuple[float, f
 def _contours(display: ErrorSurfaceDisplay, which: int, panel: Axes, cmap: Any) -> None:
     """Levels that are as far apart on every side of a bowl: their heights grow as squares."""
     from matplotlib.colors import PowerNorm
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     surface = display.surfaces[which]
     low, high = heights(surface, display.tracks, which)
@@ -146,13 +146,21 @@ def _contours(display: ErrorSurfaceDisplay, which: int, panel: Axes, cmap: Any) 
     beyond = "max" if errors.max() > high else "neither"
     filled = panel.contourf(display.x, display.y, errors, levels=levels, cmap=cmap, norm=norm, extend=beyond)
     panel.contour(display.x, display.y, errors, levels=levels[1:], colors="white", linewidths=0.4, alpha=0.5)
-    plain = FuncFormatter(lambda value, _: f"{value:.4g}")
-    bar = panel.figure.colorbar(filled, ax=panel, format=plain, ticks=MaxNLocator(7))
+    bar = panel.figure.colorbar(filled, ax=panel, format=_plain(low, high), ticks=MaxNLocator(7))
     bar.set_label(surface.label)
     panel.set_xlabel(display.labels[0])
     panel.set_ylabel(display.labels[1])
+    panel.locator_params(axis="x", nbins=6)
     panel.set_xlim(display.x[0], display.x[-1])
     panel.set_ylim(display.y[0], display.y[-1])
+
+
+def _plain(low: float, high: float) -> Any:
+    """Plain numbers with as many digits as tell heights apart."""
+    from matplotlib.ticker import FuncFormatter
+
+    digits = 3 + max(int(np.ceil(np.log10(max(abs(low), abs(high)) / (high - low)))), 1)
+    return FuncFormatter(lambda value, _: f"{value:.{digits}g}")
 
 
 def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -> tuple[float, float]:
@@ -170,6 +178,9 @@ def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -
         most = 40 if name == "z" else 30
         words = short_name(label.split(",")[0].split(" (")[0], most)  # all else is beside the contours
         getattr(panel, f"set_{name}label")(words, labelpad=6, fontsize="small")
+    panel.zaxis.set_major_formatter(_plain(low, high))
+    for axis in "xyz":
+        panel.locator_params(axis=axis, nbins=5)
     panel.tick_params(labelsize="small")
     panel.set_box_aspect(None, zoom=0.9)
     return low, high

@@ -335,7 +335,7 @@ class GradientDisplay:
             steps = axes.secondary_yaxis("right")
             steps.set_yticks(places, [number(step) for step in -self.eta * values], fontsize="small")
             words = f"step −η ∂E/∂w\nη = {number(self.eta)}"
-            axes.text(1.0, 1.01, words, transform=axes.transAxes, ha="left", va="bottom", fontsize="small")
+            axes.text(1.01, -0.01, words, transform=axes.transAxes, ha="left", va="top", fontsize="small")
 
     def _title(self, axes: Axes, rest: Doubles) -> None:
         norm = float(np.linalg.norm(self.gradient))

@@ -420,7 +420,14 @@ def draw_up(
         sections.append(Section(validation, terms, plane, n_threads, penalised=False))
     points = [plane.coordinates(*move) for move in moves]
     kept = [plane.coordinates(w[c : c + 1], b[c : c + 1])[0] for w, b in (_kept(result) for _, _, result in paths)]
-    seen = np.concatenate([np.concatenate(kept).reshape(-1, 2), *(_near(path, kept[0]) for path in points)])
+    tracks = []
+    for (label, result), path, end in zip(runs.items(), points, kept, strict=True):
+        chosen = np.unique(np.linspace(0, len(path) - 1, min(len(path), _MOST_POINTS)).round().astype(int))
+        heights = np.stack([section.errors(path[chosen]) for section in sections])
+        slopes = sections[0].slopes(path[chosen])
+        unit = "epoch" if len(path) == result.n_iter + 1 else "update"
+        tracks.append(Track(label, path[chosen], heights, slopes, chosen, end, eta_words(result), unit))
+    seen = np.concatenate([np.reshape(kept, (-1, 2)), *(_sensible(track) for track in tracks)])
     minima = [section.minimum(seen) for section in sections]
     x, y = window(points, kept, minima, sections[0].spread(), limits, resolution)
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -434,13 +441,6 @@ def draw_up(
         )
         for rows, section, lowest in zip(("training", "validation"), sections, minima, strict=False)
     ]
-    tracks = []
-    for (label, result), path, end in zip(runs.items(), points, kept, strict=True):
-        chosen = np.unique(np.linspace(0, len(path) - 1, min(len(path), _MOST_POINTS)).round().astype(int))
-        heights = np.stack([section.errors(path[chosen]) for section in sections])
-        slopes = sections[0].slopes(path[chosen])
-        unit = "epoch" if len(path) == result.n_iter + 1 else "update"
-        tracks.append(Track(label, path[chosen], heights, slopes, chosen, end, eta_words(result), unit))
     _check_end(runs, sections[0], kept, len(coef))
     output_words = "" if len(coef) == 1 else f"output {c}" if model is None else _class_words(model, c)
     title = ", ".join(filter(None, (output_words, title)))
@@ -458,11 +458,11 @@ def _kept(result: DescentResult) -> tuple[Doubles, Doubles]:
     return weights_of(result.coef, result.intercept)
 
 
-def _near(path: Doubles, end: Doubles) -> Doubles:
-    """A path without the points of a descent that ran away."""
-    far = np.abs(path - end).max(axis=1)
-    near: Doubles = path[far <= 3.0 * max(far[0], 1e-300)]
-    return near
+def _sensible(track: Track) -> Doubles:
+    """A path without the points of a descent that ran away: those no higher than its start."""
+    errors = track.errors[0]
+    sensible: Doubles = track.points[errors <= errors[0]]
+    return sensible
 
 
 def _error_words(terms: dict[str, Any], section: Section) -> str:
