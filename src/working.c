@@ -1,6 +1,6 @@
-/* Solver auto for squared error with L1, where few of many columns will have a weight: those that may are copied, side by side, their second
- * moments solve the problem as if there were no others (squared.c: coordinates, then Newton on what is free), and a pass over X tells
- * whose gradient is beyond the threshold all the same. The worst of these join, until the duality gap, of all columns, is within tol
+/* Solver auto for squared error with L1, where few of many columns will have a weight: those that may are copied, side by side, their
+ * second moments solve the problem as if there were no others (squared.c: coordinates, then Newton on what is free), and a pass over X
+ * tells whose gradient is beyond the threshold all the same. The worst of these join, until the duality gap, of all columns, is within tol
  * (Massias, Gramfort & Salmon 2018; the dual point is the residual, scaled until it is feasible). So what is claimed is certified.
  */
 #include "working.h"
@@ -51,7 +51,8 @@ static gd_status copy_columns(gd_working *work, int64_t added) {
         int64_t row = problem->rows ? problem->rows[i] : i;
         if (i % 256 == 0 && gd_engine_poll(&work->run->engine)) return GD_INTERRUPTED;
         for (int64_t a = from; a < work->count; a++)
-            memcpy(work->copies + (a * X->n_rows + row) * size, X->data + row * X->row_stride + work->columns[a] * X->col_stride, (size_t)size);
+            memcpy(work->copies + (a * X->n_rows + row) * size, X->data + row * X->row_stride + work->columns[a] * X->col_stride,
+                   (size_t)size);
     }
     return GD_OK;
 }
@@ -75,7 +76,8 @@ static gd_status solve(gd_working *work, double tol) {
     gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
     gd_settings settings = {.tol = tol, .max_iter = 100, .n_threads = work->run->settings->n_threads};
     gd_fit fit;
-    grid.problem.X = (gd_matrix){work->copies, problem->X.n_rows, work->count, size, size * problem->X.n_rows, problem->X.type, problem->X.swapped, NULL, NULL, 0, 0};
+    grid.problem.X.data = work->copies, grid.problem.X.n_cols = work->count;
+    grid.problem.X.row_stride = size, grid.problem.X.col_stride = size * problem->X.n_rows;
     gd_status status = gd_grid_squared(&grid, &settings, work->run->engine.hooks, work->inner, &fit);
     if (status) return status;
     memset(work->weights, 0, sizeof *work->weights * (size_t)work->run->size);
