@@ -1,7 +1,14 @@
-/* Solver auto for squared error with L1, where few of many columns will have a weight: those that may are copied, side by side, their
- * second moments solve the problem as if there were no others (squared.c: coordinates, then Newton on what is free), and a pass over X
- * tells whose gradient is beyond the threshold all the same. The worst of these join, until the duality gap, of all columns, is within tol
- * (Massias, Gramfort & Salmon 2018; the dual point is the residual, scaled until it is feasible). So what is claimed is certified.
+/* Solver auto with L1, where few of many columns will have a weight: those that may are copied, side by side, the problem is solved as if
+ * there were no others (squared error from second moments, squared.c: coordinates, then Newton on what is free; other losses by proximal
+ * steps in the metric of those columns), and a pass over X tells whose gradient is beyond the threshold all the same. The worst of
+ * these join, until the gap, of all columns, is within tol (Massias, Gramfort & Salmon 2018). So what is claimed is certified:
+ *
+ *     squared error: the dual at the residual, scaled by s <= 1 until it is feasible; the penalty l2 is that of rows of their own:
+ *         E - E* <= sum (l1 |w| + s g w) + (1 - s)^2 S,                    s = min(1, l1 / max |g|)
+ *     others that are never negative: E is above its tangent, and l1 ||w*||_1 <= E* <= E:
+ *         E - E* <= sum (l1 |w| + g w) + (max |g| / l1 - 1)_+ E
+ *
+ * where S is the smooth part and g its gradient, at a bias that is right.
  */
 #include "working.h"
 
@@ -11,6 +18,7 @@
 
 #include "metric.h"
 #include "squared.h"
+#include "walk.h"
 
 enum { FIRST = 100, MOST_COLUMNS = 1600, MOST_BYTES = 1 << 28 };
 
@@ -30,8 +38,10 @@ typedef struct gd_working {
 } gd_working;
 
 int gd_takes_working_sets(const gd_problem *problem) {
-    return problem->loss == gd_loss_squared_error && problem->l1 > 0.0 && !problem->lower && !problem->upper && !problem->X.indptr &&
-           (problem->X.n_cols > GD_WIDEST_METRIC || (problem->X.n_cols > problem->n && problem->X.n_cols > 4 * FIRST));
+    int64_t d = problem->X.n_cols, squared = problem->loss == gd_loss_squared_error;
+    if (!(problem->l1 > 0.0) || problem->lower || problem->upper || problem->X.indptr) return 0;
+    if (!gd_loss_is_smooth(problem->loss) || problem->loss == gd_loss_poisson || problem->loss == gd_loss_gamma) return 0;
+    return d > GD_WIDEST_METRIC || (squared && d > problem->n && d > 4 * FIRST);
 }
 
 /* ---- the set ------------------------------------------------------------------------------------------------------- */
@@ -68,17 +78,42 @@ static gd_status enlarge(gd_working *work, int64_t n, int64_t wanted, int64_t *a
     return copy_columns(work, *added);
 }
 
+/* The minimum of a problem with the columns of the set, into work->inner: from moments, */
+static gd_status solve_squared(gd_working *work, const gd_problem *problem, const gd_settings *settings) {
+    gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
+    gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
+    gd_fit fit;
+    return gd_grid_squared(&grid, settings, work->run->engine.hooks, work->inner, &fit);
+}
+
+/* or by steps from where it is. A gap is as large as the gradient, what there is to gain as its square. */
+static gd_status solve_by_steps(gd_working *work, const gd_problem *problem, gd_settings *settings) {
+    int64_t d = work->d, k = work->k, size = k * work->count + k;
+    gd_state state;
+    gd_report report;
+    settings->tol = fmax(settings->tol * settings->tol, 1e-14);
+    gd_status status = gd_state_init(&state, settings, size);
+    if (status) return status;
+    for (int64_t c = 0; c < k; c++) {
+        for (int64_t a = 0; a < work->count; a++) state.weights[c * work->count + a] = work->weights[c * d + work->columns[a]];
+        state.weights[k * work->count + c] = work->weights[k * d + c];
+    }
+    status = gd_descend(problem, NULL, settings, work->run->engine.hooks, NULL, &state, &report);
+    memcpy(work->inner, state.answer, sizeof *state.answer * (size_t)size);
+    gd_report_free(&report);
+    gd_state_free(&state);
+    return status;
+}
+
 /* The minimum over the columns of the set, into work->weights. */
 static gd_status solve(gd_working *work, double tol) {
     const gd_problem *problem = &work->run->engine.problem;
     int64_t d = work->d, k = work->k, size = gd_type_size(problem->X.type);
-    gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
-    gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
-    gd_settings settings = {.tol = tol, .max_iter = 100, .n_threads = work->run->settings->n_threads};
-    gd_fit fit;
-    grid.problem.X.data = work->copies, grid.problem.X.n_cols = work->count;
-    grid.problem.X.row_stride = size, grid.problem.X.col_stride = size * problem->X.n_rows;
-    gd_status status = gd_grid_squared(&grid, &settings, work->run->engine.hooks, work->inner, &fit);
+    gd_settings settings = {.solver = GD_SOLVER_AUTO, .tol = tol, .max_iter = 100, .n_threads = work->run->settings->n_threads};
+    gd_problem set = *problem;
+    set.X.data = work->copies, set.X.n_cols = work->count, set.X.row_stride = size, set.X.col_stride = size * problem->X.n_rows;
+    gd_status status = problem->loss == gd_loss_squared_error ? solve_squared(work, &set, &settings)
+                                                              : solve_by_steps(work, &set, &settings);
     if (status) return status;
     memset(work->weights, 0, sizeof *work->weights * (size_t)work->run->size);
     work->active = 0;
@@ -94,8 +129,7 @@ static gd_status solve(gd_working *work, double tol) {
 
 /* ---- what a pass tells ----------------------------------------------------------------------------------------------- */
 
-/* E, the gap, and which columns are beyond the threshold. The penalty l2 is that of rows of their own; with the dual point scaled by s the
- * gap is sum (l1 |w| + s g w) + (1 - s)^2 times the smooth part. */
+/* E, the gap, and which columns are beyond the threshold. */
 static gd_status look(gd_working *work, int64_t *n_violations, int *stop) {
     gd_run *run = work->run;
     const gd_problem *problem = &run->engine.problem;
@@ -111,18 +145,19 @@ static gd_status look(gd_working *work, int64_t *n_violations, int *stop) {
         largest = fmax(largest, most);
         if (most > l1 && !work->taken[j]) work->violations[(*n_violations)++] = (gd_violation){most, j};
     }
-    double s = l1 / largest;
+    int squared = problem->loss == gd_loss_squared_error;
+    double s = squared ? l1 / largest : 1.0;
     for (int64_t j = 0; j < k * d; j++)
         if (work->weights[j] != 0.0) gap += fmax(l1 * fabs(work->weights[j]) + s * work->gradient[j] * work->weights[j], 0.0);
-    work->gap = gap + (1.0 - s) * (1.0 - s) * smooth;
     work->error = smooth;
     gd_add_l1(problem, work->weights, &work->error, work->gradient);
+    work->gap = gap + (squared ? (1.0 - s) * (1.0 - s) * smooth : (largest / l1 - 1.0) * work->error);
     memcpy(run->state->weights, work->weights, sizeof *work->weights * (size_t)run->size);
     run->state->t++;
     return gd_run_record(run, work->weights, work->error, gd_norm(run->size, work->gradient), 1.0, stop);
 }
 
-/* Where nothing has been learnt yet: the means of the targets. */
+/* Where nothing has been learnt yet: the best constants. */
 static gd_status start(gd_working *work) {
     gd_run *run = work->run;
     const gd_problem *problem = &run->engine.problem;
@@ -130,7 +165,7 @@ static gd_status start(gd_working *work) {
     memcpy(work->weights, run->state->weights, sizeof *work->weights * (size_t)run->size);
     if (!problem->fit_intercept || gd_norm(run->size, work->weights) != 0.0) return GD_OK;
     gd_status status = gd_engine_evaluate(&run->engine, work->weights, &error, work->gradient);
-    for (int64_t c = work->k * work->d; !status && c < run->size; c++) work->weights[c] = -work->gradient[c];
+    for (int64_t c = work->k * work->d; !status && c < run->size; c++) work->weights[c] = gd_walk_best_bias(problem, work->gradient[c]);
     return status;
 }
 

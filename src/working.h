@@ -1,4 +1,4 @@
-/* Private to src/: solver auto for squared error with L1 and many columns: see working.c. */
+/* Private to src/: solver auto with L1 and many columns: see working.c. */
 #ifndef GDFAST_WORKING_H
 #define GDFAST_WORKING_H
 
