@@ -178,3 +178,72 @@ gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_probl
     gd_span_free(&wide.span);
     return status;
 }
+
+/* ---- grids ----------------------------------------------------------------------------------------------------------- */
+
+static int is_wide_grid(const gd_grid *grid) {
+    gd_problem problem = grid->problem;
+    for (int64_t m = 0; m < grid->n_models; m++)
+        if (grid->models[m].l1 != 0.0 || !(grid->models[m].l2 > 0.0) || !gd_loss_is_smooth(grid->models[m].loss)) return 0;
+    problem.l1 = 0.0;
+    return gd_is_wide(&problem);
+}
+
+/* Errors (models) and gradients, k d and k of each model, from weights laid out as gd_state. All in one room. */
+typedef struct gd_look { double *coef, *intercept, *errors, *grad_coef, *grad_intercept; } gd_look;
+
+static gd_status look(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, const double *weights, gd_look *at) {
+    int64_t k = grid->problem.n_outputs, n_coef = k * grid->problem.X.n_cols, models = grid->n_models;
+    gd_grid fine = *grid;
+    at->coef = gd_alloc(models * (2 * n_coef + 2 * k + 1), 8);
+    if (!at->coef) return GD_NO_MEMORY;
+    at->intercept = at->coef + models * n_coef, at->grad_coef = at->intercept + models * k;
+    at->grad_intercept = at->grad_coef + models * n_coef, at->errors = at->grad_intercept + models * k;
+    fine.problem.double_lanes = 1;
+    for (int64_t m = 0; m < models; m++) {
+        memcpy(at->coef + m * n_coef, weights + m * (n_coef + k), sizeof *weights * (size_t)n_coef);
+        memcpy(at->intercept + m * k, weights + m * (n_coef + k) + n_coef, sizeof *weights * (size_t)k);
+    }
+    return gd_grid_error_and_gradient(&fine, at->coef, at->intercept, settings->n_threads, hooks, at->errors, NULL, at->grad_coef,
+                                      at->grad_intercept);
+}
+
+/* E and its gradient, of each model by one read of X: are they what the descents arrived at? */
+static gd_status check_fits(const gd_grid *grid, const gd_grid *inner, const gd_span *span, const gd_settings *settings,
+                            const gd_hooks *hooks, const double *weights, const double *u, int *there) {
+    int64_t k = grid->problem.n_outputs, n_coef = k * grid->problem.X.n_cols, n_inner = k * span->rank;
+    gd_look out = {0}, in = {0};
+    double *gradient = gd_alloc(n_inner + k, 8);
+    gd_status status = gradient ? look(grid, settings, hooks, weights, &out) : GD_NO_MEMORY;
+    if (!status) status = look(inner, settings, hooks, u, &in);
+    for (int64_t m = 0; !status && m < grid->n_models; m++) {
+        memcpy(gradient, in.grad_coef + m * n_inner, sizeof *gradient * (size_t)n_inner);
+        memcpy(gradient + n_inner, in.grad_intercept + m * k, sizeof *gradient * (size_t)k);
+        double enough = fmax(settings->tol, 1e-12) * fabs(out.errors[m]), seen = gd_span_norm(span, gradient);
+        double coef = gd_norm(n_coef, out.grad_coef + m * n_coef), bias = gd_norm(k, out.grad_intercept + m * k);
+        double beyond = (coef * coef + bias * bias - seen * seen) / (2.0 * grid->models[m].l2);
+        *there &= fabs(out.errors[m] - in.errors[m]) <= enough && beyond <= enough;
+    }
+    gd_release(gradient), gd_release(out.coef), gd_release(in.coef);
+    return status;
+}
+
+gd_status gd_descend_wide_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
+                               gd_fit *fits, double *n_passes, int *there) {
+    gd_span span;
+    gd_grid inner = *grid;
+    *there = 0;
+    if (!is_wide_grid(grid)) return GD_OK;
+    gd_status status = gd_span_init(&span, &grid->problem, settings->n_threads, hooks, there);
+    if (!status && *there) {
+        double *u = gd_alloc(grid->n_models * grid->problem.n_outputs * (span.rank + 1), 8), ignored;
+        inner.problem = span.problem;
+        status = u ? gd_descend_grid(&inner, settings, stop_early, hooks, u, fits, &ignored) : GD_NO_MEMORY;
+        if (!status) status = gd_span_to_weights(&span, grid->n_models, u, weights);
+        if (!status) status = check_fits(grid, &inner, &span, settings, hooks, weights, u, there);
+        *n_passes = span.rows_read / (double)grid->problem.n + 1.0;
+        gd_release(u);
+    }
+    gd_span_free(&span);
+    return status;
+}

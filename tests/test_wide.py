@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from problems import DTYPES, LAYOUTS, same_bits, samples, targets
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
 import gdfast
-from gdfast import GDClassifier, GDRegressor
+from gdfast import GDClassifier, GDRegressor, GDRegressorCV
 from gdfast.reference import LOSSES, error_and_gradient
 
 KINKED = ("absolute_error", "quantile", "epsilon_insensitive", "hinge")
@@ -217,3 +218,34 @@ def test_any_shape_with_rows_that_repeat(n, d, seed, loss, fit_intercept):
     result = descend(X, y, loss=loss, alpha=0.1, sample_weight=s, fit_intercept=fit_intercept)
     error, slope, bias = error_and_gradient(X, y, result.coef, result.intercept, loss=loss, alpha=0.1, sample_weight=s)
     assert (slope @ slope + fit_intercept * bias**2) / 0.2 <= 1e-7 * error + 1e-15
+
+
+@pytest.mark.parametrize("cv", [3, None])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_grids_take_one_span_for_all_models_and_folds(loss, cv):
+    X, y = rows(60, 400), np.random.default_rng(0).normal(size=60)
+    y, kind = (y > 0, GDClassifier) if loss == "log_loss" else (y, GDRegressor)
+    alphas = [1.0, 0.1, 1e-3]
+    found = gdfast.fit_many(kind(tol=1e-10), {"alpha": alphas}, X, y, cv=cv)
+    splits = list(KFold(3).split(X)) if loss == "squared_error" else list(StratifiedKFold(3).split(X, y))
+    for i, alpha in enumerate(alphas):
+        for fold, (train, test) in enumerate(splits if cv else []):
+            model = kind(alpha=alpha, tol=1e-12).fit(X[train], y[train])
+            assert_allclose(found.cv_results_[f"split{fold}_test_score"][i], model.score(X[test], y[test]), rtol=1e-5, atol=1e-6)
+
+
+def test_a_search_over_wide_rows_beside_ridge():
+    X, y = rows(60, 700), np.random.default_rng(0).normal(size=60)
+    ours = GDRegressorCV(alphas=[10.0, 0.1, 1e-3], cv=4, tol=1e-10).fit(X, y)
+    for i, alpha in enumerate([10.0, 0.1, 1e-3]):
+        scores = cross_val_score(Ridge(45 * alpha, solver="svd"), X, y, cv=4)
+        assert_allclose(np.sort(ours.scores_[np.flatnonzero(ours.alphas_ == alpha)[0]].ravel()), np.sort(scores), rtol=1e-5)
+    assert_allclose(ours.coef_, Ridge(60 * ours.alpha_, solver="svd").fit(X, y).coef_, rtol=1e-5, atol=1e-8)
+
+
+def test_a_grid_whose_columns_drown_in_rounding_goes_another_way():
+    X, y = np.random.default_rng(0).normal(size=(40, 300)), np.random.default_rng(1).normal(size=40)
+    X[:, :20] *= 1e8
+    ours = GDRegressorCV(alphas=[1e-3], cv=4, tol=1e-8).fit(X, y)
+    theirs = Ridge(40e-3, solver="svd").fit(X, y)
+    assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-6)

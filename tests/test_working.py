@@ -1,4 +1,4 @@
-"""Squared error with L1 and many columns: beside scikit-learn's elastic net, and the gap that is claimed."""
+"""L1 and many columns: beside scikit-learn's elastic net, and the gap that is claimed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from problems import DTYPES, LAYOUTS, same_bits, samples
-from sklearn.linear_model import ElasticNet
+from sklearn.linear_model import ElasticNet, LogisticRegression
 
 import gdfast
 from gdfast import GDRegressor
-from gdfast.reference import error_and_gradient
+from gdfast.reference import MARGIN_LOSSES, error_and_gradient
 
 
 def task(n=60, d=600, k=1, seed=0):
@@ -145,6 +145,46 @@ def test_what_is_not_finite_is_named(value):
     X[3, 77] = value
     with pytest.raises(ValueError, match="row 3, column 77"):
         gdfast.gradient_descent(X, y, alpha=0.1, l1_ratio=1.0, solver="auto")
+
+
+OTHERS = ("log_loss", "huber", "squared_hinge", "modified_huber", "squared_epsilon_insensitive", "softmax")
+
+
+def labelled(loss, n=60, d=2100):
+    X, y = task(n, d)
+    X, rng = (X - X.mean(axis=0)) / 3, np.random.default_rng(3)
+    if loss == "softmax":
+        return X, np.argmax(X[:, :3] + 0.3 * rng.normal(size=(n, 3)), axis=1), {"loss": "log_loss", "n_outputs": 3}
+    codes = np.sign(y - np.median(y)) if loss in MARGIN_LOSSES else np.abs(y) > 2
+    return X, codes if loss in MARGIN_LOSSES or loss == "log_loss" else y, {"loss": loss}
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+@pytest.mark.parametrize("loss", OTHERS)
+def test_other_losses(loss, ratio):
+    """By the conditions of the optimum: slopes of -l1 sign(w), or within the threshold where there is no weight."""
+    X, y, options = labelled(loss)
+    alpha = 0.02 / ratio
+    options |= {"alpha": alpha, "l1_ratio": ratio}
+    result = gdfast.gradient_descent(X, y * 1.0, solver="auto", tol=1e-6, max_iter=500, **options)
+    _, slope, bias = error_and_gradient(X, y * 1.0, result.coef, result.intercept, loss=options["loss"])
+    slope += alpha * (1 - ratio) * result.coef
+    left = np.where(result.coef != 0, slope + 0.02 * np.sign(result.coef), np.maximum(np.abs(slope) - 0.02, 0))
+    assert result.converged and result.coef.any() and not result.coef.all()
+    assert np.abs(left).max() <= 2e-3 * 0.02 and np.abs(bias).max() <= 1e-4
+    assert result.n_iter < 20
+
+
+def test_logistic_regression():
+    X, y, _ = labelled("log_loss")
+    options = {"solver": "liblinear", "tol": 1e-10, "max_iter": 10**5, "fit_intercept": False}
+    model = LogisticRegression(l1_ratio=1.0, C=1 / (60 * 0.02), **options).fit(X, y)
+    options = {"loss": "log_loss", "alpha": 0.02, "l1_ratio": 1.0}
+    best = error_and_gradient(X, y * 1.0, model.coef_[0], 0.0, **options)[0]
+    options |= {"solver": "auto", "tol": 1e-8, "fit_intercept": False}
+    results = [gdfast.gradient_descent(X, y * 1.0, n_threads=n, **options) for n in (1, 3)]
+    assert abs(results[0].error - best) <= 1e-7 * best
+    assert same_bits(results[0].coef, results[1].coef)
 
 
 @settings(max_examples=30, deadline=None)

@@ -117,11 +117,12 @@ static void interruption(void) {
     data_free(&c);
 }
 
-static void memory(void) {
-    recipe r = {.n = 20, .d = 420, .k = 1, .loss = gd_loss_squared_error, .seed = 3, .subset = 1, .weighted = 1};
+static void memory(int loss, int64_t d) {
+    recipe r = {.n = 20, .d = d, .k = 1, .loss = loss, .seed = 3, .subset = 1, .weighted = 1};
     data c = make(&r, 0.05);
     gd_settings s = tight(2);
     int happened = 1;
+    s.tol = 1e-3;
     for (long k = 0; happened && k < 1000; k++) {
         fault_allocations(k, 0);
         outcome o = descend(&c.problem, NULL, &s, NULL, NULL, NULL);
@@ -137,5 +138,6 @@ void test_working(void) {
     layouts();
     gaps();
     interruption();
-    memory();
+    memory(gd_loss_squared_error, 420);
+    memory(gd_loss_log_loss, 2060);
 }
