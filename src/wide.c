@@ -15,6 +15,8 @@
 #include "span.h"
 #include "updates.h"
 
+enum { FEW_COLUMNS = 128 };
+
 typedef struct gd_wide {
     gd_run *run;             /* of the problem itself: validation, records, the answer */
     const gd_hooks *hooks;   /* the caller's */
@@ -27,10 +29,10 @@ typedef struct gd_wide {
 } gd_wide;
 
 /* Products of rows take n^2 d / 2 multiplications, factors and each metric n^3 or so. The alternatives: a metric of all columns, d^3 and
- * more; or beyond GD_WIDEST_METRIC a diagonal one, some 30 reads of X if all goes well. */
+ * more, which is nothing for a few; or beyond GD_WIDEST_METRIC a diagonal one, some 30 reads of X if all goes well. */
 int gd_is_wide(const gd_problem *problem) {
     int64_t n = problem->n, d = problem->X.n_cols;
-    return !gd_is_proximal(problem) && !problem->X.indptr && d > n && n <= GD_WIDEST_METRIC && (d <= GD_WIDEST_METRIC || n * n <= 128 * d);
+    return !gd_is_proximal(problem) && !problem->X.indptr && d > n && d > FEW_COLUMNS && n <= GD_WIDEST_METRIC && (d <= GD_WIDEST_METRIC || n * n <= 128 * d);
 }
 
 static gd_status find_weights(gd_wide *wide, const double *u) {
@@ -123,11 +125,13 @@ static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inn
     gd_hooks hooks = {poll, wide};
     gd_settings settings = *run->settings;
     settings.keep_path = 0; /* the problem itself keeps it */
+    if (settings.tol > 0.0 && gd_loss_is_smooth(problem->loss)) settings.tol *= 1e-8; /* the last steps cost next to nothing */
     gd_status status = set_out(wide, inner, base);
     if (status) return status;
     status = gd_descend(&wide->span.problem, NULL, &settings, &hooks, on_epoch, inner, &own);
     if (wide->status) status = wide->status;
     if (report->reason != GD_STOP_VALIDATION && report->reason != GD_STOP_CALLBACK) report->reason = own.reason;
+    if (!status && report->reason == own.reason && own.suboptimality <= run->settings->tol) report->reason = GD_STOP_CONVERGED;
     report->method = own.method, report->separable = own.separable;
     report->missing_threads += own.missing_threads;
     if (status == GD_DIVERGED)
@@ -137,6 +141,32 @@ static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inn
     if (!status) status = find_weights(wide, inner->answer);
     if (!status) status = look_back(wide, problem, isfinite(left) ? left : 0.0, there);
     return status;
+}
+
+/* 0 of any type, of either sign. */
+static int is_zero(const gd_matrix *m, int64_t row) {
+    const char *at = m->data + row * m->row_stride;
+    int64_t size = gd_type_size(m->type), last = m->swapped == GD_BIG_ENDIAN ? size - 1 : 0;
+    int is_float = m->type == GD_F64 || m->type == GD_F32 || m->type == GD_F16;
+    for (int64_t b = 0; b < size; b++)
+        if (at[b] & (is_float && b == last ? 0x7f : 0xff)) return 0;
+    return 1;
+}
+
+/* Rows that weigh nothing span nothing. *rows: those that do, to be released; NULL: all. */
+static gd_status leave_out(gd_problem *problem, int64_t **rows) {
+    int64_t count = 0;
+    if (!problem->weight.data) return GD_OK;
+    if (!(*rows = gd_alloc(problem->n, sizeof **rows))) return GD_NO_MEMORY;
+    for (int64_t i = 0; i < problem->n; i++) {
+        int64_t row = problem->rows ? problem->rows[i] : i;
+        if (!is_zero(&problem->weight, row)) (*rows)[count++] = row;
+    }
+    if (count == problem->n || count == 0) {
+        gd_release(*rows);
+        *rows = NULL;
+    } else problem->rows = *rows, problem->n = count;
+    return GD_OK;
 }
 
 /* The answer: where the descent ended, or the epoch that validated best. */
@@ -155,11 +185,14 @@ static gd_status answer(gd_run *run, const gd_problem *problem, const gd_hooks *
 gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks, int *there) {
     gd_wide wide = {.run = run, .hooks = hooks, .seen = validation || run->on_epoch || run->settings->keep_path};
     gd_state inner = {0};
+    gd_problem weighty = *problem;
     double *base = NULL;
+    int64_t *rows = NULL;
     int64_t k = problem->n_outputs;
     int usable = 0;
     *there = 0;
-    gd_status status = gd_span_init(&wide.span, problem, run->settings->n_threads, hooks, &usable);
+    gd_status status = leave_out(&weighty, &rows);
+    if (!status) status = gd_span_init(&wide.span, &weighty, run->settings->n_threads, hooks, &usable);
     if (!status && usable) {
         if (validation) status = gd_engine_init(&run->validation, validation, run->settings->n_threads, hooks);
         if (!status) status = gd_state_init(&inner, run->settings, k * wide.span.rank + k);
@@ -174,6 +207,7 @@ gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_probl
     gd_engine_free(&run->validation);
     gd_release(wide.gradient);
     gd_release(base);
+    gd_release(rows);
     gd_state_free(&inner);
     gd_span_free(&wide.span);
     return status;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,7 +38,9 @@ def descend(X, y, share=0.1, ratio=1.0, tol=1e-10, **options):
 
 
 def theirs(X, y, alpha, ratio, s=None, **options):
-    return ElasticNet(alpha, l1_ratio=ratio, tol=1e-14, max_iter=10**6, **options).fit(X.astype(float), y, s)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it goes as far as it can
+        return ElasticNet(alpha, l1_ratio=ratio, tol=1e-14, max_iter=10**5, **options).fit(X.astype(float), y, s)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.5, 0.05])
@@ -187,7 +191,7 @@ def test_logistic_regression():
     assert same_bits(results[0].coef, results[1].coef)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 20), st.integers(401, 440), st.integers(0, 10**6), st.sampled_from([1.0, 0.5]), st.booleans())
 def test_any_rows_with_columns_that_repeat(n, d, seed, ratio, fit_intercept):
     rng = np.random.default_rng(seed)
