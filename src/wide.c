@@ -32,7 +32,8 @@ typedef struct gd_wide {
  * more, which is nothing for a few; or beyond GD_WIDEST_METRIC a diagonal one, some 30 reads of X if all goes well. */
 int gd_is_wide(const gd_problem *problem) {
     int64_t n = problem->n, d = problem->X.n_cols;
-    return !gd_is_proximal(problem) && !problem->X.indptr && d > n && d > FEW_COLUMNS && n <= GD_WIDEST_METRIC && (d <= GD_WIDEST_METRIC || n * n <= 128 * d);
+    if (gd_is_proximal(problem) || problem->X.indptr || d <= n || d <= FEW_COLUMNS || n > GD_WIDEST_METRIC) return 0;
+    return d <= GD_WIDEST_METRIC || n * n <= 128 * d;
 }
 
 static gd_status find_weights(gd_wide *wide, const double *u) {

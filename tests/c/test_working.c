@@ -70,7 +70,8 @@ static void layouts(void) {
     for (int type = 0; type < GD_N_TYPES; type++)
         for (int how = 0; how < N_LAYOUTS; how++) {
             recipe r = {.n = 12 + (type * 7 + how * 3) % 31, .d = 401 + how * 9, .k = 1 + how % 2, .type = type, .how = how,
-                        .y_type = GD_F64, .loss = gd_loss_squared_error, .subset = how % 2, .weighted = type % 2, .offset_cols = type % 3 ? 1 : 0,
+                        .y_type = GD_F64, .loss = gd_loss_squared_error, .subset = how % 2, .weighted = type % 2,
+                        .offset_cols = type % 3 ? 1 : 0,
                         .l2 = type % 2 ? 1e-3 * draw_size(type) * draw_size(type) : 0.0, .seed = (uint64_t)(type * 100 + how)};
             data c = make(&r, 0.2);
             gd_settings one = tight(1), three = tight(3);
