@@ -177,7 +177,7 @@ _METHODS = {
     "diagonal": "preconditioned gradient descent, diagonal metric and quasi-Newton memory",
     "gram": "preconditioned gradient descent, exact metric X'X from one pass",
     "smoothed": "preconditioned gradient descent on ever less rounded kinks",
-    "proximal": "proximal steps in the metric of a sample of rows",
+    "proximal": "coordinate descent and Newton on a quadratic model",
 }
 _REASONS = {
     "converged": "the error is within tol of its minimum",

@@ -6,6 +6,7 @@
 #include "threads.h"
 #include "updates.h"
 #include "wide.h"
+#include "working.h"
 
 /* ---- state ----------------------------------------------------------------------------------------------------- */
 
@@ -63,7 +64,9 @@ static gd_status descend_rule(gd_run *run) {
 
 static gd_status descend_auto(gd_run *run) {
     gd_march march = {.run = run};
-    gd_status status = gd_newton(run);
+    int there = 0;
+    gd_status status = gd_takes_working_sets(&run->engine.problem) ? gd_descend_working(run, &there) : GD_OK;
+    if (!status && !there) status = gd_newton(run);
     if (!status) status = gd_march_end(&march);
     return status ? status : gd_march_alone(&march);
 }

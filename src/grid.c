@@ -14,6 +14,7 @@
 #include "squared.h"
 #include "threads.h"
 #include "updates.h"
+#include "wide.h"
 
 /* PAIRS: the memory of each walk. WORKING_BYTES: what the walks and matrices of one batch of points may take. */
 enum { PAIRS = 6, FIRST_SAMPLE = 2048, SAMPLE_STEPS = 30, STAGE_STEPS = 12, WORKING_BYTES = 1 << 29 };
@@ -435,11 +436,16 @@ static gd_status descend_grid(const gd_grid *grid, const gd_settings *settings, 
 gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
                           gd_fit *fits, double *n_passes) {
     unsigned long fp = gd_fp_enter();
-    int squared = !stop_early && gd_grid_squared_fits(grid);
+    int squared = !stop_early && gd_grid_squared_fits(grid), there;
+    gd_status status = gd_descend_wide_grid(grid, settings, stop_early, hooks, weights, fits, n_passes, &there);
+    if (status || there) {
+        gd_fp_restore(fp);
+        return status;
+    }
     memset(fits, 0, sizeof *fits * (size_t)grid->n_models);
     for (int64_t i = 0; squared && i < grid->n_models; i++) fits[i].error = NAN;
-    gd_status status = squared ? gd_grid_squared(grid, settings, hooks, weights, fits)
-                               : descend_grid(grid, settings, stop_early, hooks, weights, fits, n_passes);
+    status = squared ? gd_grid_squared(grid, settings, hooks, weights, fits)
+                     : descend_grid(grid, settings, stop_early, hooks, weights, fits, n_passes);
     if (squared) *n_passes = 1.0;
     if (squared && status == GD_NOT_FINITE) status = GD_OK; /* the fits tell whose */
     gd_fp_restore(fp);

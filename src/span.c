@@ -140,6 +140,8 @@ static void subtract(gd_pivots *p, int64_t from, int64_t to, int64_t i) {
         p->kernels->add(p->n_pad - first, -p->K[k * p->n_pad + i], p->K + k * p->n_pad + first, p->K + i * p->n_pad + first);
 }
 
+static double share_left(const gd_pivots *p, int64_t i) { return p->square[i] > 0.0 ? p->left[i] / p->square[i] : 0.0; }
+
 /* Rows of U from `from` on, each the one of which most is left (of its own square: rows of any scale are alike), until a panel is full or
  * the others depend on those before. Returns how many there are now. */
 static int64_t factorise_panel(gd_pivots *p, int64_t from) {
@@ -147,8 +149,8 @@ static int64_t factorise_panel(gd_pivots *p, int64_t from) {
     for (int64_t k = from; k < to; k++) {
         int64_t best = k;
         for (int64_t i = k; i < p->n; i++)
-            if (p->left[i] * p->square[best] > p->left[best] * p->square[i]) best = i;
-        if (!(p->left[best] > DEPENDENT * p->square[best])) return k;
+            if (share_left(p, i) > share_left(p, best)) best = i;
+        if (!(share_left(p, best) > DEPENDENT)) return k;
         if (best > k) exchange(p, k, best);
         double *row = p->K + k * p->n_pad, pivot = sqrt(p->left[k]);
         subtract(p, from, k, k);

@@ -15,6 +15,8 @@
 #include "span.h"
 #include "updates.h"
 
+enum { FEW_COLUMNS = 128 };
+
 typedef struct gd_wide {
     gd_run *run;             /* of the problem itself: validation, records, the answer */
     const gd_hooks *hooks;   /* the caller's */
@@ -27,10 +29,11 @@ typedef struct gd_wide {
 } gd_wide;
 
 /* Products of rows take n^2 d / 2 multiplications, factors and each metric n^3 or so. The alternatives: a metric of all columns, d^3 and
- * more; or beyond GD_WIDEST_METRIC a diagonal one, some 30 reads of X if all goes well. */
+ * more, which is nothing for a few; or beyond GD_WIDEST_METRIC a diagonal one, some 30 reads of X if all goes well. */
 int gd_is_wide(const gd_problem *problem) {
     int64_t n = problem->n, d = problem->X.n_cols;
-    return !gd_is_proximal(problem) && !problem->X.indptr && d > n && n <= GD_WIDEST_METRIC && (d <= GD_WIDEST_METRIC || n * n <= 128 * d);
+    if (gd_is_proximal(problem) || problem->X.indptr || d <= n || d <= FEW_COLUMNS || n > GD_WIDEST_METRIC) return 0;
+    return d <= GD_WIDEST_METRIC || n * n <= 128 * d;
 }
 
 static gd_status find_weights(gd_wide *wide, const double *u) {
@@ -123,11 +126,13 @@ static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inn
     gd_hooks hooks = {poll, wide};
     gd_settings settings = *run->settings;
     settings.keep_path = 0; /* the problem itself keeps it */
+    if (settings.tol > 0.0 && gd_loss_is_smooth(problem->loss)) settings.tol *= 1e-8; /* the last steps cost next to nothing */
     gd_status status = set_out(wide, inner, base);
     if (status) return status;
     status = gd_descend(&wide->span.problem, NULL, &settings, &hooks, on_epoch, inner, &own);
     if (wide->status) status = wide->status;
     if (report->reason != GD_STOP_VALIDATION && report->reason != GD_STOP_CALLBACK) report->reason = own.reason;
+    if (!status && report->reason == own.reason && own.suboptimality <= run->settings->tol) report->reason = GD_STOP_CONVERGED;
     report->method = own.method, report->separable = own.separable;
     report->missing_threads += own.missing_threads;
     if (status == GD_DIVERGED)
@@ -137,6 +142,32 @@ static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inn
     if (!status) status = find_weights(wide, inner->answer);
     if (!status) status = look_back(wide, problem, isfinite(left) ? left : 0.0, there);
     return status;
+}
+
+/* 0 of any type, of either sign. */
+static int is_zero(const gd_matrix *m, int64_t row) {
+    const char *at = m->data + row * m->row_stride;
+    int64_t size = gd_type_size(m->type), last = m->swapped == GD_BIG_ENDIAN ? size - 1 : 0;
+    int is_float = m->type == GD_F64 || m->type == GD_F32 || m->type == GD_F16;
+    for (int64_t b = 0; b < size; b++)
+        if (at[b] & (is_float && b == last ? 0x7f : 0xff)) return 0;
+    return 1;
+}
+
+/* Rows that weigh nothing span nothing. *rows: those that do, to be released; NULL: all. */
+static gd_status leave_out(gd_problem *problem, int64_t **rows) {
+    int64_t count = 0;
+    if (!problem->weight.data) return GD_OK;
+    if (!(*rows = gd_alloc(problem->n, sizeof **rows))) return GD_NO_MEMORY;
+    for (int64_t i = 0; i < problem->n; i++) {
+        int64_t row = problem->rows ? problem->rows[i] : i;
+        if (!is_zero(&problem->weight, row)) (*rows)[count++] = row;
+    }
+    if (count == problem->n || count == 0) {
+        gd_release(*rows);
+        *rows = NULL;
+    } else problem->rows = *rows, problem->n = count;
+    return GD_OK;
 }
 
 /* The answer: where the descent ended, or the epoch that validated best. */
@@ -155,11 +186,14 @@ static gd_status answer(gd_run *run, const gd_problem *problem, const gd_hooks *
 gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks, int *there) {
     gd_wide wide = {.run = run, .hooks = hooks, .seen = validation || run->on_epoch || run->settings->keep_path};
     gd_state inner = {0};
+    gd_problem weighty = *problem;
     double *base = NULL;
+    int64_t *rows = NULL;
     int64_t k = problem->n_outputs;
     int usable = 0;
     *there = 0;
-    gd_status status = gd_span_init(&wide.span, problem, run->settings->n_threads, hooks, &usable);
+    gd_status status = leave_out(&weighty, &rows);
+    if (!status) status = gd_span_init(&wide.span, &weighty, run->settings->n_threads, hooks, &usable);
     if (!status && usable) {
         if (validation) status = gd_engine_init(&run->validation, validation, run->settings->n_threads, hooks);
         if (!status) status = gd_state_init(&inner, run->settings, k * wide.span.rank + k);
@@ -174,7 +208,77 @@ gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_probl
     gd_engine_free(&run->validation);
     gd_release(wide.gradient);
     gd_release(base);
+    gd_release(rows);
     gd_state_free(&inner);
     gd_span_free(&wide.span);
+    return status;
+}
+
+/* ---- grids ----------------------------------------------------------------------------------------------------------- */
+
+static int is_wide_grid(const gd_grid *grid) {
+    gd_problem problem = grid->problem;
+    for (int64_t m = 0; m < grid->n_models; m++)
+        if (grid->models[m].l1 != 0.0 || !(grid->models[m].l2 > 0.0) || !gd_loss_is_smooth(grid->models[m].loss)) return 0;
+    problem.l1 = 0.0;
+    return gd_is_wide(&problem);
+}
+
+/* Errors (models) and gradients, k d and k of each model, from weights laid out as gd_state. All in one room. */
+typedef struct gd_look { double *coef, *intercept, *errors, *grad_coef, *grad_intercept; } gd_look;
+
+static gd_status look(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, const double *weights, gd_look *at) {
+    int64_t k = grid->problem.n_outputs, n_coef = k * grid->problem.X.n_cols, models = grid->n_models;
+    gd_grid fine = *grid;
+    at->coef = gd_alloc(models * (2 * n_coef + 2 * k + 1), 8);
+    if (!at->coef) return GD_NO_MEMORY;
+    at->intercept = at->coef + models * n_coef, at->grad_coef = at->intercept + models * k;
+    at->grad_intercept = at->grad_coef + models * n_coef, at->errors = at->grad_intercept + models * k;
+    fine.problem.double_lanes = 1;
+    for (int64_t m = 0; m < models; m++) {
+        memcpy(at->coef + m * n_coef, weights + m * (n_coef + k), sizeof *weights * (size_t)n_coef);
+        memcpy(at->intercept + m * k, weights + m * (n_coef + k) + n_coef, sizeof *weights * (size_t)k);
+    }
+    return gd_grid_error_and_gradient(&fine, at->coef, at->intercept, settings->n_threads, hooks, at->errors, NULL, at->grad_coef,
+                                      at->grad_intercept);
+}
+
+/* E and its gradient, of each model by one read of X: are they what the descents arrived at? */
+static gd_status check_fits(const gd_grid *grid, const gd_grid *inner, const gd_span *span, const gd_settings *settings,
+                            const gd_hooks *hooks, const double *weights, const double *u, int *there) {
+    int64_t k = grid->problem.n_outputs, n_coef = k * grid->problem.X.n_cols, n_inner = k * span->rank;
+    gd_look out = {0}, in = {0};
+    double *gradient = gd_alloc(n_inner + k, 8);
+    gd_status status = gradient ? look(grid, settings, hooks, weights, &out) : GD_NO_MEMORY;
+    if (!status) status = look(inner, settings, hooks, u, &in);
+    for (int64_t m = 0; !status && m < grid->n_models; m++) {
+        memcpy(gradient, in.grad_coef + m * n_inner, sizeof *gradient * (size_t)n_inner);
+        memcpy(gradient + n_inner, in.grad_intercept + m * k, sizeof *gradient * (size_t)k);
+        double enough = fmax(settings->tol, 1e-12) * fabs(out.errors[m]), seen = gd_span_norm(span, gradient);
+        double coef = gd_norm(n_coef, out.grad_coef + m * n_coef), bias = gd_norm(k, out.grad_intercept + m * k);
+        double beyond = (coef * coef + bias * bias - seen * seen) / (2.0 * grid->models[m].l2);
+        *there &= fabs(out.errors[m] - in.errors[m]) <= enough && beyond <= enough;
+    }
+    gd_release(gradient), gd_release(out.coef), gd_release(in.coef);
+    return status;
+}
+
+gd_status gd_descend_wide_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
+                               gd_fit *fits, double *n_passes, int *there) {
+    gd_span span;
+    gd_grid inner = *grid;
+    *there = 0;
+    if (!is_wide_grid(grid)) return GD_OK;
+    gd_status status = gd_span_init(&span, &grid->problem, settings->n_threads, hooks, there);
+    if (!status && *there) {
+        double *u = gd_alloc(grid->n_models * grid->problem.n_outputs * (span.rank + 1), 8), ignored;
+        inner.problem = span.problem;
+        status = u ? gd_descend_grid(&inner, settings, stop_early, hooks, u, fits, &ignored) : GD_NO_MEMORY;
+        if (!status) status = gd_span_to_weights(&span, grid->n_models, u, weights);
+        if (!status) status = check_fits(grid, &inner, &span, settings, hooks, weights, u, there);
+        *n_passes = span.rows_read / (double)grid->problem.n + 1.0;
+        gd_release(u);
+    }
+    gd_span_free(&span);
     return status;
 }

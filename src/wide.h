@@ -10,4 +10,8 @@ int gd_is_wide(const gd_problem *problem);
 /* The descent of gd_descend there. *there 0: it can not be, or has not got near enough; then state->weights are where to go on from. */
 gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks, int *there);
 
+/* The same for the grid of gd_descend_grid: one span for all models and splits. *there 0: nothing has come of it. */
+gd_status gd_descend_wide_grid(const gd_grid *grid, const gd_settings *settings, int stop_early, const gd_hooks *hooks, double *weights,
+                               gd_fit *fits, double *n_passes, int *there);
+
 #endif

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from problems import DTYPES, LAYOUTS, same_bits, samples, targets
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
 import gdfast
-from gdfast import GDClassifier, GDRegressor
+from gdfast import GDClassifier, GDRegressor, GDRegressorCV
 from gdfast.reference import LOSSES, error_and_gradient
 
 KINKED = ("absolute_error", "quantile", "epsilon_insensitive", "hinge")
@@ -98,7 +99,7 @@ def test_logistic_regression(n_classes):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_stored_types(dtype):
-    X = samples(dtype, 30, 100)
+    X = samples(dtype, 30, 150)
     y = np.random.default_rng(0).normal(size=30)
     alpha = 1e-2 * float(np.mean(X.astype(float) ** 2))
     result = descend(X, y, alpha=alpha)
@@ -167,9 +168,10 @@ def test_rows_that_validate_end_the_descent():
 def test_weights_are_repetitions_and_none_at_all():
     X, y = task("log_loss", 30, 150)
     s = np.random.default_rng(5).integers(0, 4, 30)
-    weighted = descend(X, y, loss="log_loss", alpha=0.01, sample_weight=s)
-    repeated = descend(X.repeat(s, axis=0), y.repeat(s), loss="log_loss", alpha=0.01)
-    assert_allclose(weighted.coef, repeated.coef, rtol=1e-5, atol=1e-8)
+    for options in ({"loss": "log_loss", "alpha": 0.01}, {"alpha": 1e-4}, {}):
+        weighted = descend(X, y, sample_weight=s, tol=1e-6, **options)
+        repeated = descend(X.repeat(s, axis=0), y.repeat(s), tol=1e-6, **options)
+        assert_allclose(weighted.coef, repeated.coef, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("columns", [slice(0, 1), slice(0, 20)])
@@ -201,7 +203,7 @@ def test_what_is_not_finite_is_named(value):
         descend(X, y, alpha=0.1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.integers(1, 40),
     st.integers(1, 40),
@@ -211,9 +213,43 @@ def test_what_is_not_finite_is_named(value):
 )
 def test_any_shape_with_rows_that_repeat(n, d, seed, loss, fit_intercept):
     rng = np.random.default_rng(seed)
+    d += 128 * rng.integers(2)
     X = rng.integers(-2, 3, size=(max(n // 2, 1), d))[rng.integers(max(n // 2, 1), size=n)].astype(float)
-    X[rng.random(n) < 0.1] = 0.0
+    X[rng.random(n) < 0.2] = 0.0
     y, s = targets(loss, n, rng), rng.integers(1, 3, size=n).astype(float)
     result = descend(X, y, loss=loss, alpha=0.1, sample_weight=s, fit_intercept=fit_intercept)
     error, slope, bias = error_and_gradient(X, y, result.coef, result.intercept, loss=loss, alpha=0.1, sample_weight=s)
     assert (slope @ slope + fit_intercept * bias**2) / 0.2 <= 1e-7 * error + 1e-15
+
+
+@pytest.mark.parametrize("cv", [3, None])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_grids_take_one_span_for_all_models_and_folds(loss, cv):
+    X, y = rows(60, 400), np.random.default_rng(0).normal(size=60)
+    y, kind = (y > 0, GDClassifier) if loss == "log_loss" else (y, GDRegressor)
+    alphas = [1.0, 0.1, 1e-3]
+    found = gdfast.fit_many(kind(tol=1e-10), {"alpha": alphas}, X, y, cv=cv)
+    splits = list(KFold(3).split(X)) if loss == "squared_error" else list(StratifiedKFold(3).split(X, y))
+    for i, alpha in enumerate(alphas):
+        for fold, (train, test) in enumerate(splits if cv else []):
+            model = kind(alpha=alpha, tol=1e-12).fit(X[train], y[train])
+            score = found.cv_results_[f"split{fold}_test_score"][i]
+            assert_allclose(score, model.score(X[test], y[test]), rtol=1e-5, atol=1e-6)
+
+
+def test_a_search_over_wide_rows_beside_ridge():
+    X, y = rows(60, 700), np.random.default_rng(0).normal(size=60)
+    ours = GDRegressorCV(alphas=[10.0, 0.1, 1e-3], cv=4, tol=1e-10).fit(X, y)
+    for alpha in (10.0, 0.1, 1e-3):
+        scores = cross_val_score(Ridge(45 * alpha, solver="svd"), X, y, cv=4)
+        found = ours.scores_[np.flatnonzero(ours.alphas_ == alpha)[0]].ravel()
+        assert_allclose(np.sort(found), np.sort(scores), rtol=1e-5)
+    assert_allclose(ours.coef_, Ridge(60 * ours.alpha_, solver="svd").fit(X, y).coef_, rtol=1e-5, atol=1e-8)
+
+
+def test_a_grid_whose_columns_drown_in_rounding_goes_another_way():
+    X, y = np.random.default_rng(0).normal(size=(40, 300)), np.random.default_rng(1).normal(size=40)
+    X[:, :20] *= 1e8
+    ours = GDRegressorCV(alphas=[1e-3], cv=4, tol=1e-8).fit(X, y)
+    theirs = Ridge(40e-3, solver="svd").fit(X, y)
+    assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-6)

@@ -91,7 +91,8 @@ static void layouts(void) {
     for (int type = 0; type < GD_N_TYPES; type++)
         for (int how = 0; how < N_LAYOUTS; how++) {
             recipe r = {.n = 5 + (type * 7 + how * 3) % 31, .d = 60 + how * 33, .k = 1 + how % 3, .type = type, .how = how,
-                        .y_type = GD_F64, .loss = gd_loss_squared_error, .subset = how % 2, .weighted = type % 2, .offset_cols = type % 3 ? 1 : 0, .l2 = 0.1,
+                        .y_type = GD_F64, .loss = gd_loss_squared_error, .subset = how % 2, .weighted = type % 2,
+                        .offset_cols = type % 3 ? 1 : 0, .l2 = 0.1,
                         .seed = (uint64_t)(type * 100 + how)};
             check_span(&r, how % 3 != 1);
         }
@@ -111,10 +112,10 @@ static void dependent(void) {
     enum { N = 24, D = 70, RANK = 10 };
     double *X = room(N * D), y = 0.0;
     dice d = {3};
-    for (int64_t i = 0; i < N; i++)
+    for (int64_t i = 1; i < N; i++) /* row 0 is 0 */
         for (int64_t j = 0; j < D; j++)
-            X[i * D + j] = i < RANK ? roll_between(&d, -1.0, 1.0) * pow(10.0, (double)(i % 5)) : i == 15 ? 0.0 : i == 16 ? X[j] + X[D + j]
-                           : (i % 2 ? -2.0 : 1.0) * X[i % RANK * D + j];
+            X[i * D + j] = i <= RANK ? roll_between(&d, -1.0, 1.0) * pow(10.0, (double)(i % 5)) : i == 15 ? 0.0
+                           : i == 16 ? X[D + j] + X[2 * D + j] : (i % 2 ? -2.0 : 1.0) * X[(1 + i % RANK) * D + j];
     gd_problem p = {.X = {(const char *)X, N, D, 8 * D, 8, .type = GD_F64}, .y = {.data = (const char *)&y, .n_rows = N, .n_cols = 1},
                     .n = N, .n_outputs = 1};
     gd_span span;

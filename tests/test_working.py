@@ -1,0 +1,204 @@
+"""L1 and many columns: beside scikit-learn's elastic net, and the gap that is claimed."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from problems import DTYPES, LAYOUTS, same_bits, samples
+from sklearn.linear_model import ElasticNet, LogisticRegression
+
+import gdfast
+from gdfast import GDRegressor
+from gdfast.reference import MARGIN_LOSSES, error_and_gradient
+
+
+def task(n=60, d=600, k=1, seed=0):
+    """X (n, d), neighbours alike, columns of different size and off zero; y of some of them."""
+    rng = np.random.default_rng([seed, n, d])
+    X = rng.normal(size=(n, d))
+    X[:, 1:] += 0.7 * X[:, :-1]
+    Y = X[:, ::37] @ rng.normal(size=(len(range(0, d, 37)), k)) + rng.normal(size=(n, k)) + 3.0
+    return X * np.geomspace(0.5, 2.0, d) + rng.normal(size=d), Y if k > 1 else Y[:, 0]
+
+
+def largest(X, y):
+    """The least alpha under which nothing is left."""
+    return np.abs((X - X.mean(axis=0)).T @ (y - y.mean(axis=0))).max() / len(y)
+
+
+def descend(X, y, share=0.1, ratio=1.0, tol=1e-10, **options):
+    alpha = share * largest(X.astype(float), y) / ratio
+    options = {"max_iter": 200} | options
+    return alpha, gdfast.gradient_descent(X, y, solver="auto", alpha=alpha, l1_ratio=ratio, tol=tol, **options)
+
+
+def theirs(X, y, alpha, ratio, s=None, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it goes as far as it can
+        return ElasticNet(alpha, l1_ratio=ratio, tol=1e-14, max_iter=10**5, **options).fit(X.astype(float), y, s)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5, 0.05])
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.01])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_elastic_net(share, ratio, fit_intercept):
+    X, y = task()
+    X, y = (X, y) if fit_intercept else (X - X.mean(axis=0), y - y.mean())
+    alpha, result = descend(X, y, share, ratio, fit_intercept=fit_intercept)
+    model = theirs(X, y, alpha, ratio, fit_intercept=fit_intercept)
+    best = error_and_gradient(X, y, model.coef_, model.intercept_, alpha=alpha, l1_ratio=ratio)[0]
+    assert result.converged and result.n_iter < 30
+    assert abs(result.error - best) <= 1e-9 * best
+    assert_allclose(result.coef, model.coef_, atol=1e-4 * np.abs(model.coef_).max())
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-5, 1e-9])
+def test_tol_is_kept_and_the_gap_a_bound(tol):
+    X, y = task(200, 3000)
+    _, result = descend(X, y, 0.05, 0.7, tol=tol)
+    _, best = descend(X, y, 0.05, 0.7, tol=1e-13)
+    assert result.converged
+    assert result.error <= best.error * (1 + tol)
+    assert np.all(np.diff(result.loss_curve[1:]) <= 1e-12 * result.error)
+
+
+def test_outputs_weights_and_offsets():
+    X, Y = task(k=3)
+    s, offset = np.random.default_rng(1).integers(0, 4, len(X)), np.random.default_rng(2).normal(size=len(X))
+    alpha, result = descend(X, Y, sample_weight=s, offset=offset)
+    rows = X.repeat(s, axis=0), (Y - offset[:, None]).repeat(s, axis=0)
+    again = gdfast.gradient_descent(*rows, alpha=alpha, l1_ratio=1.0, solver="auto", tol=1e-10)
+    assert_allclose(result.coef, again.coef, atol=1e-6 * np.abs(again.coef).max())
+    for coef, intercept, y in zip(result.coef, result.intercept, (Y - offset[:, None]).T, strict=True):
+        model = theirs(X, y, alpha, 1.0, s)
+        assert_allclose(coef, model.coef_, atol=1e-5 * np.abs(model.coef_).max())
+        assert_allclose(intercept, model.intercept_, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_stored_types(dtype):
+    X, y = samples(dtype, 30, 500), np.random.default_rng(0).normal(size=30)
+    alpha, result = descend(X, y, 0.2)
+    model = theirs(X, y, alpha, 1.0)
+    best = error_and_gradient(X.astype(float), y, model.coef_, model.intercept_, alpha=alpha, l1_ratio=1.0)[0]
+    ours = error_and_gradient(X.astype(float), y, result.coef, result.intercept, alpha=alpha, l1_ratio=1.0)[0]
+    assert result.converged
+    assert abs(ours - best) <= 1e-8 * best
+
+
+def test_the_same_bits_in_every_layout_and_on_any_number_of_threads():
+    X, y = task(80, 3000)
+    expected = descend(X, y, n_threads=1)[1]
+    for n_threads in (2, 3, 16):
+        assert same_bits(descend(X, y, n_threads=n_threads)[1].coef, expected.coef)
+    for name, make in LAYOUTS.items():
+        assert same_bits(descend(make(X), y, n_threads=2)[1].coef, expected.coef), name
+
+
+def test_starts_of_any_kind_end_at_the_same_place():
+    X, y = task()
+    _, cold = descend(X, y)
+    for start in (cold.coef, np.ones(600), np.where(np.arange(600) % 50, 0.0, -5.0)):
+        _, warm = descend(X, y, coef_init=start, intercept_init=1.0)
+        assert_allclose(warm.coef, cold.coef, atol=1e-6 * np.abs(cold.coef).max())
+    assert descend(X, y, coef_init=cold.coef, intercept_init=cold.intercept)[1].n_iter == 1
+
+
+def test_so_strong_a_penalty_that_nothing_is_left():
+    X, y = task()
+    _, result = descend(X, y, 1.001)
+    assert result.converged and result.n_iter == 1
+    assert not result.coef.any()
+    assert_allclose(result.intercept, y.mean())
+
+
+def test_more_columns_than_a_set_may_have():
+    """A weak penalty that is mostly L2 leaves weights to nearly all columns."""
+    X, y = task(40, 2500)
+    alpha, result = descend(X, y, 1e-4, 1e-3, tol=1e-6, max_iter=2000)
+    model = theirs(X, y, alpha, 1e-3)
+    best = error_and_gradient(X, y, model.coef_, model.intercept_, alpha=alpha, l1_ratio=1e-3)[0]
+    assert abs(result.error - best) <= 1e-3 * best
+
+
+def test_epochs_validation_and_callbacks():
+    X, y = task(120, 2100)
+    seen = []
+    alpha, result = descend(X[:80], y[:80], 0.01, callback=lambda state: seen.append(state), X_val=X[80:], y_val=y[80:])
+    assert len(seen) == result.n_iter == len(result.validation_curve)
+    for state in seen:
+        error = error_and_gradient(X[:80], y[:80], state.coef, state.intercept, alpha=alpha, l1_ratio=1.0)[0]
+        assert_allclose(state.error, error, rtol=1e-10)
+    held_out = error_and_gradient(X[80:], y[80:], result.coef, result.intercept)[0]
+    assert_allclose(held_out, min(result.validation_curve), rtol=1e-10)
+    model = GDRegressor(penalty="l1", alpha=alpha, early_stopping=True, random_state=0).fit(X, y)
+    assert model.best_validation_loss_ == min(model.validation_curve_)
+    assert descend(X, y, callback=lambda state: state.epoch == 2)[1].n_iter == 2
+    with pytest.warns(match="max_iter|Maximum number"):
+        assert descend(X, y, max_iter=2, tol=1e-12)[1].n_iter == 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_named(value):
+    X, y = task()
+    X[3, 77] = value
+    with pytest.raises(ValueError, match="row 3, column 77"):
+        gdfast.gradient_descent(X, y, alpha=0.1, l1_ratio=1.0, solver="auto")
+
+
+OTHERS = ("log_loss", "huber", "squared_hinge", "modified_huber", "squared_epsilon_insensitive", "softmax")
+
+
+def labelled(loss, n=60, d=2100):
+    X, y = task(n, d)
+    X, rng = (X - X.mean(axis=0)) / 3, np.random.default_rng(3)
+    if loss == "softmax":
+        return X, np.argmax(X[:, :3] + 0.3 * rng.normal(size=(n, 3)), axis=1), {"loss": "log_loss", "n_outputs": 3}
+    codes = np.sign(y - np.median(y)) if loss in MARGIN_LOSSES else np.abs(y) > 2
+    return X, codes if loss in MARGIN_LOSSES or loss == "log_loss" else y, {"loss": loss}
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+@pytest.mark.parametrize("loss", OTHERS)
+def test_other_losses(loss, ratio):
+    """By the conditions of the optimum: slopes of -l1 sign(w), or within the threshold where there is no weight."""
+    X, y, options = labelled(loss)
+    alpha = 0.02 / ratio
+    options |= {"alpha": alpha, "l1_ratio": ratio}
+    result = gdfast.gradient_descent(X, y * 1.0, solver="auto", tol=1e-6, max_iter=500, **options)
+    _, slope, bias = error_and_gradient(X, y * 1.0, result.coef, result.intercept, loss=options["loss"])
+    slope += alpha * (1 - ratio) * result.coef
+    left = np.where(result.coef != 0, slope + 0.02 * np.sign(result.coef), np.maximum(np.abs(slope) - 0.02, 0))
+    assert result.converged and result.coef.any() and not result.coef.all()
+    assert np.abs(left).max() <= 2e-3 * 0.02 and np.abs(bias).max() <= 1e-4
+    assert result.n_iter < 20
+
+
+def test_logistic_regression():
+    X, y, _ = labelled("log_loss")
+    options = {"solver": "liblinear", "tol": 1e-10, "max_iter": 10**5, "fit_intercept": False}
+    model = LogisticRegression(l1_ratio=1.0, C=1 / (60 * 0.02), **options).fit(X, y)
+    options = {"loss": "log_loss", "alpha": 0.02, "l1_ratio": 1.0}
+    best = error_and_gradient(X, y * 1.0, model.coef_[0], 0.0, **options)[0]
+    options |= {"solver": "auto", "tol": 1e-8, "fit_intercept": False}
+    results = [gdfast.gradient_descent(X, y * 1.0, n_threads=n, **options) for n in (1, 3)]
+    assert abs(results[0].error - best) <= 1e-7 * best
+    assert same_bits(results[0].coef, results[1].coef)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 20), st.integers(401, 440), st.integers(0, 10**6), st.sampled_from([1.0, 0.5]), st.booleans())
+def test_any_rows_with_columns_that_repeat(n, d, seed, ratio, fit_intercept):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-2, 3, size=(n, 40))[:, rng.integers(40, size=d)].astype(float)
+    y, s = rng.normal(size=n), rng.integers(1, 3, size=n).astype(float)
+    options = {"alpha": 0.1, "l1_ratio": ratio, "fit_intercept": fit_intercept, "sample_weight": s}
+    result = gdfast.gradient_descent(X, y, solver="auto", tol=1e-8, max_iter=300, **options)
+    model = theirs(X, y, 0.1, ratio, s, fit_intercept=fit_intercept)
+    best = error_and_gradient(X, y, model.coef_, model.intercept_, alpha=0.1, l1_ratio=ratio, sample_weight=s)[0]
+    assert result.error <= best * (1 + 2e-8) + 1e-15
