@@ -50,14 +50,15 @@ static gd_status record(gd_walk *work, double eta, int *stop) {
 
 static gd_status rebuild(gd_walk *work) {
     gd_metric_to_weights(work->metric, work->v, work->weights);
-    return gd_metric_build(work->metric, work->weights, work->exact ? 0.0 : 0.1);
+    if (work->metric->m) work->pairs.count = 0; /* of steps where classes bent otherwise */
+    return gd_metric_build(work->metric, work->weights, work->exact || (work->metric->m && !work->metric->proximal) ? 0.0 : 0.1);
 }
 
 /* Descend E over the engine's rows from work->v until the decrement is within tol of E. recording: these are the caller's
  * epochs, else a warm-up on the sample. *stop: converged or ended by the caller; 0: out of steps. */
 static gd_status minimise(gd_walk *work, gd_engine *engine, double tol, int64_t max_steps, int recording, int *stop) {
     int same_width = work->metric->engine.problem.smoothing == engine->problem.smoothing;
-    gd_walk_begin(work, &engine->problem, engine->pass.narrow, !work->metric->rows && same_width);
+    gd_walk_begin(work, &engine->problem, engine->pass.narrow, gd_metric_is_exact(work->metric) && same_width);
     for (gd_status status = GD_OK; work->n_steps < max_steps && !*stop;) {
         gd_next next = gd_walk_plan(work, tol, 0);
         if (next == GD_REBUILD) {

@@ -40,6 +40,7 @@ typedef struct gd_walk {
     int64_t n_steps;
     double t, least;                  /* share of the step last taken; least decrement */
     double floor_share;               /* what E may be off by for rounding, in first_error */
+    double built_error;               /* E where the metric was made */
     double errors[2 * GD_WALK_WINDOW + 1];
 } gd_walk;
 
