@@ -42,6 +42,13 @@ int64_t gd_metric_rows(const gd_problem *problem, int smooth) {
     return problem->n <= 2 * most || most < 2 * m ? 0 : most;
 }
 
+double gd_metric_cost(const gd_problem *problem) {
+    int64_t rows = gd_metric_rows(problem, 1), each = problem->softmax ? rows_of_a_class(problem, rows ? rows : problem->n) : 0;
+    double n = (double)problem->n, k = (double)problem->n_outputs, p = (double)problem->X.n_cols + 1.0;
+    double m = each ? (double)each : rows ? (double)rows : n;
+    return (each ? k : 1.0) * (m * p + p * p / 3.0) / (2.0 * n * k);
+}
+
 typedef struct gd_spread_job {
     gd_engine *engine;
     const double *center;
@@ -361,6 +368,14 @@ int64_t gd_metric_bent_rows(const gd_metric *metric) {
     int64_t rows = 0;
     for (int64_t i = 0; i < metric->n_factors * metric->engine.problem.n; i++) rows += metric->h_built[i] > 0.0;
     return rows / metric->n_factors;
+}
+
+double gd_metric_penalty_share(const gd_metric *metric) {
+    double least = 1.0;
+    for (int64_t f = 0; f < metric->n_factors; f++)
+        for (int64_t j = 0; j < metric->columns.d; j++)
+            least = fmin(least, metric->engine.problem.l2 * metric->scale[j] * metric->scale[j] / metric->model[f * metric->p + j]);
+    return least;
 }
 
 /* ---- for several models ---------------------------------------------------------------------------------------------- */

@@ -42,6 +42,9 @@ enum { GD_WIDEST_METRIC = 2048 /* columns: beyond, only the diagonal */ };
 int64_t gd_metric_rows(const gd_problem *problem, int smooth);
 
 
+/* What it costs to make it of them, its factors included, in passes. */
+double gd_metric_cost(const gd_problem *problem);
+
 /* m rows at most; 0: all of them. */
 gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, int diagonal, int float_lanes, int n_threads,
                          const gd_hooks *hooks);
@@ -55,6 +58,9 @@ int gd_metric_guesses(const gd_metric *metric, int64_t n);
 
 /* Build at these weights (gd_run layout), unless the curvature has moved by less than `unless_moved` of itself since. */
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved);
+
+/* Of a diagonal: the least share that the penalty has in what a weight bends E by. */
+double gd_metric_penalty_share(const gd_metric *metric);
 
 /* The next build is for this model; row_weight (m) or NULL, and its sum, as above. */
 void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_weight, double row_weight_sum);

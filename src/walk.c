@@ -173,6 +173,20 @@ void gd_walk_begin(gd_walk *walk, const gd_problem *problem, int narrow, int exa
     walk->built_error = NAN;
 }
 
+/* E - E* at most: with l2, E bends by l2 at least along every weight, so that it cannot fall by more than |gradient|^2 / 2 l2. The bias, which
+ * is not penalised, has its column to itself, centred, and a diagonal metric knows how E bends along it. */
+static double farthest(const gd_walk *walk) {
+    const gd_metric *metric = walk->metric;
+    int64_t p = metric->p, d = metric->columns.d;
+    double sum = 0.0;
+    for (int64_t c = 0; c < metric->k; c++) {
+        const double *g = walk->gradient + c * p, *H = metric->model + (metric->n_factors == 1 ? 0 : c) * p;
+        for (int64_t j = 0; j < d; j++) sum += g[j] / metric->scale[j] * (g[j] / metric->scale[j]) / metric->engine.problem.l2;
+        if (p > d) sum += g[d] * g[d] / H[d];
+    }
+    return 0.5 * sum;
+}
+
 static const double STALE = 0.9; /* of E where the metric was made */
 
 static gd_next arrived_or_try(gd_walk *walk, double tol) {
@@ -184,6 +198,7 @@ static gd_next arrived_or_try(gd_walk *walk, double tol) {
     if (walk->rescale || (by_class && walk->n_steps >= 2))
         left = fmax(left, still_to_gain(walk->errors, walk->n_steps, window, fmax(floor, 1e-3 * tol * fabs(walk->error))));
     else if (by_class) left *= FIRST_DOUBT;
+    if (walk->sure) left = farthest(walk);
     if (isfinite(left)) walk->decrement = left;
     walk->stalled = walk->decrement < 0.5 * walk->least ? 0 : walk->stalled + 1;
     walk->least = fmin(walk->least, walk->decrement);
@@ -193,10 +208,11 @@ static gd_next arrived_or_try(gd_walk *walk, double tol) {
     return GD_TRY;
 }
 
-/* May the curvature have changed enough? That of softmax changes about as E does, and memory makes up for the rest. */
+/* May the curvature have changed enough? That of log loss changes about as E does; memory makes up for the rest, where there is one. */
 static int is_stale(const gd_walk *walk) {
     const gd_problem *problem = &walk->metric->engine.problem;
-    return !problem->softmax || gd_is_proximal(problem) || walk->error < STALE * walk->built_error;
+    int slow = problem->softmax || (walk->rescale && problem->loss == gd_loss_log_loss);
+    return !slow || gd_is_proximal(problem) || walk->error < STALE * walk->built_error;
 }
 
 gd_next gd_walk_plan(gd_walk *walk, double tol, int again) {

@@ -29,6 +29,7 @@ typedef struct gd_walk {
     double decrement;                 /* estimate of E - E* */
     double slope;                     /* of E (with L1: of its model) along the step */
     int rescale;                      /* the metric is only proportional to the curvature: diagonal, or shared by outputs */
+    int sure;                         /* the penalty bends everything enough to tell how far it is: see farthest */
     int precise_enough;               /* no further progress is possible in this arithmetic */
     /* since gd_walk_begin */
     int exact;                        /* the metric is that of all rows */
