@@ -12,7 +12,7 @@
 enum { MOST_PARTS = 8, WIDE_SUMS = 1 << 16, MOST_SWEEPS = 1000, WORTH_MAKING_SURE = 1 << 30 /* multiplications */ };
 
 /* Softmax: rows that the matrix of each class is made from, 0: one matrix must do for all. Classes bend in few rows, their own and those
- * that could be, so half as many do as sample_rows wants. k matrices may cost as much as fifty passes, m p^2 / 2 against 2 n p
+ * that could be, so half as many do as sample_rows wants. k matrices may cost as much as a hundred passes, m p^2 against 2 n p
  * products each: they take a third of the steps that one takes. */
 static int64_t rows_of_a_class(const gd_problem *problem, int64_t n) {
     double k = (double)problem->n_outputs, p = (double)problem->X.n_cols + 1.0;
@@ -261,14 +261,15 @@ static void complete(const gd_metric *metric, const double *h, double *H, double
     int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
     double l2 = metric->engine.problem.l2, top = 0.0, bend = 0.0;
     int rounded = metric->engine.problem.smoothing > 0.0;
-    double damping = gd_metric_bent_rows(metric) < p && !rounded ? 1e-7 : 1e-10;
+    double damping = metric->bent_rows < p && !rounded ? 1e-7 : 1e-10;
     if (metric->m) damping = 0.1 * (double)p / (double)metric->m; /* few rows make light of what only others tell */
     if (metric->diagonal)
         for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
     else
         for (int64_t j = 0; j < p; j++)
             for (int64_t l = j; l < p; l++) H[j * metric->p_pad + l] /= weight_sum;
-    for (int64_t i = 0; i < metric->engine.problem.n; i++) bend += h[i] / weight_sum;
+    for (int64_t i = 0; i < metric->engine.problem.n; i++) bend += h[i];
+    bend /= weight_sum;
     for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] = fmax(H[j * step], bend * metric->moment[j]);
     for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] += l2 * metric->scale[j] * metric->scale[j];
     for (int64_t j = 0; j < p; j++) top = fmax(top, H[j * step]);
@@ -340,6 +341,12 @@ static void finish_task(void *context, int64_t f, int worker) {
     else gd_cholesky(engine, worker, p, p_pad, H, least);
 }
 
+static int64_t count_bent(const gd_metric *metric) {
+    int64_t rows = 0;
+    for (int64_t i = 0; i < metric->n_factors * metric->engine.problem.n; i++) rows += metric->h_built[i] > 0.0;
+    return rows / metric->n_factors;
+}
+
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved) {
     gd_engine *engine = &metric->engine;
     int64_t n = engine->problem.n;
@@ -351,6 +358,7 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     if (engine->interrupted) return GD_INTERRUPTED;
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
+    metric->bent_rows = count_bent(metric);
     if (metric->row_weight) weight_sum = metric->row_weight_sum;
     else if (engine->problem.weight.data) status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
     bend_if_flat(metric, weight_sum > 0.0 ? weight_sum / (double)n : 1.0);
@@ -362,12 +370,6 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     if (!status) status = gd_engine_state(engine);
     metric->built = !status;
     return status;
-}
-
-int64_t gd_metric_bent_rows(const gd_metric *metric) {
-    int64_t rows = 0;
-    for (int64_t i = 0; i < metric->n_factors * metric->engine.problem.n; i++) rows += metric->h_built[i] > 0.0;
-    return rows / metric->n_factors;
 }
 
 double gd_metric_penalty_share(const gd_metric *metric) {

@@ -30,6 +30,7 @@ typedef struct gd_metric {
     int64_t m;             /* rows that each matrix is made from, the more likely the more they bend; 0: all of the engine's */
     int64_t *chosen;       /* (n_factors, m) */
     double *chosen_h;      /* (n_factors, m) */
+    int64_t bent_rows;     /* had any curvature when it was built: of each output on average */
     int built;
     gd_engine *watch;      /* whom gd_metric_minimise asks whether to stop, and on which thread */
     int worker;
@@ -73,9 +74,6 @@ int64_t gd_metric_matrices(const gd_metric *metric);
 /* What a view needs for a while to work on some thread: gd_metric_scratch() doubles. */
 void gd_metric_lend(gd_metric *view, double *scratch, gd_engine *watch, int worker);
 int64_t gd_metric_scratch(const gd_metric *metric);
-
-/* How many rows (over all outputs) had any curvature when the metric was built. */
-int64_t gd_metric_bent_rows(const gd_metric *metric);
 
 /* out = M^-1 in, both (size). */
 void gd_metric_solve(const gd_metric *metric, const double *in, double *out);

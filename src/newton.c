@@ -14,7 +14,7 @@
 #include "updates.h"
 #include "walk.h"
 
-enum { MOST_SAMPLE_STEPS = 50, MOST_ROWS = 1 << 19 /* of a sample */, DEAR = 64 /* passes that making a metric costs */ };
+enum { MOST_SAMPLE_STEPS = 50, MOST_ROWS = 1 << 19 /* of a sample */, DEAR = 100 /* passes that making a metric costs */ };
 
 /* ---- evaluation ----------------------------------------------------------------------------------------------------- */
 
@@ -225,7 +225,7 @@ gd_status gd_newton(gd_run *run) {
     if (!status && smooth) status = gd_metric_build(&metric, run->state->weights, 0.0);
     work.sure = !status && diagonal && !wide && gd_metric_penalty_share(&metric) >= ENOUGH_PENALTY;
     if (!status && problem->loss == gd_loss_huber && !metric.rows) /* a bend that few rows reach is a kink */
-        smooth = gd_metric_bent_rows(&metric) >= gd_max(5 * metric.p, problem->n / 10);
+        smooth = metric.bent_rows >= gd_max(5 * metric.p, problem->n / 10);
     run->report->method = !smooth ? GD_METHOD_SMOOTHED : gd_is_proximal(problem) ? GD_METHOD_PROXIMAL : diagonal ? GD_METHOD_DIAGONAL
                           : exact && rows == 0 ? GD_METHOD_GRAM : GD_METHOD_NEWTON;
     if (!status) status = smooth ? descend_smooth(&work) : descend_smoothed(&work);

@@ -6,7 +6,7 @@
 
 #include "updates.h"
 
-enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, FIRST_DOUBT = 10 };
+enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, DOUBT = 2 /* gains shrink ever more slowly */, FIRST_DOUBT = 10 };
 
 int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
 
@@ -196,7 +196,7 @@ static gd_next arrived_or_try(gd_walk *walk, double tol) {
     int64_t window = walk->rescale ? WINDOW : walk->n_steps < 4 ? 1 : 2;
     double left = walk->decrement;
     if (walk->rescale || (by_class && walk->n_steps >= 2))
-        left = fmax(left, still_to_gain(walk->errors, walk->n_steps, window, fmax(floor, 1e-3 * tol * fabs(walk->error))));
+        left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, window, fmax(floor, 1e-3 * tol * fabs(walk->error))));
     else if (by_class) left *= FIRST_DOUBT;
     if (walk->sure) left = farthest(walk);
     if (isfinite(left)) walk->decrement = left;
