@@ -37,6 +37,20 @@ DECAY = Number(Real, 0, 1, closed="left")
 BOOLEAN = [bool, np.bool_]
 
 
+def passes_as_is(X: Any, y: Any) -> bool:
+    """Whether scikit-learn's `check_X_y` would return these very arrays; `y` may be a string, its word for no target.
+
+    Plain arrays of numbers are what most fits are given, and looking closer takes longer than a small fit.
+    """
+    if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or X.dtype.kind not in "iuf":
+        return False
+    if isinstance(y, str):
+        return True
+    if type(y) is not np.ndarray or y.shape != X.shape[:1] or y.dtype.kind not in "iuf":
+        return False
+    return y.dtype.kind != "f" or bool(np.isfinite(y).all())
+
+
 def check_dtype(X: Array, given: Any) -> Array:
     """Return `X`, given as `given`, if it holds real numbers."""
     if X.dtype.kind == "O":  # pandas strings, which older versions of scikit-learn let through

@@ -31,6 +31,7 @@ from gdfast._checks import (
     explained,
     located,
     name_bad_column,
+    passes_as_is,
 )
 from gdfast._model import to_float32
 from gdfast._progress import progress
@@ -412,6 +413,8 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
 
         NaN and infinity in `X` are the engine's to find: it reads every value anyway.
         """
+        if passes_as_is(X, y):
+            return validate_data(self, X, y, reset=reset, skip_check_array=True)
         refuse_masked(X, "X")
         refuse_masked(y, "y")
         refuse_lazy(X, "X")

@@ -5,8 +5,10 @@
 #include "engine.h"
 #include "threads.h"
 
-static const int64_t type_size[GD_N_TYPES] = {[GD_F64] = 8, [GD_F32] = 4, [GD_F16] = 2, [GD_U8] = 1,  [GD_I8] = 1, [GD_U16] = 2,
-                                              [GD_I16] = 2, [GD_U32] = 4, [GD_I32] = 4, [GD_U64] = 8, [GD_I64] = 8};
+static const int64_t sizes[GD_N_TYPES] = {[GD_F64] = 8, [GD_F32] = 4, [GD_F16] = 2, [GD_U8] = 1,  [GD_I8] = 1, [GD_U16] = 2,
+                                          [GD_I16] = 2, [GD_U32] = 4, [GD_I32] = 4, [GD_U64] = 8, [GD_I64] = 8};
+
+int64_t gd_type_size(int type) { return sizes[type]; }
 
 gd_status gd_error_and_gradient(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
                                 const gd_hooks *hooks, double *error, double *grad_coef, double *grad_intercept) {
@@ -89,7 +91,7 @@ gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n,
         for (int64_t j = 0; j < X->n_cols; j++, at += X->col_stride) {
             uint8_t bytes[8];
             uint64_t bits = 0;
-            int64_t size = type_size[X->type];
+            int64_t size = gd_type_size(X->type);
             memcpy(bytes, at, (size_t)size);
             for (int64_t b = 0; b < size; b++) /* most significant byte first */
                 bits = bits << 8 | bytes[X->swapped == (GD_BIG_ENDIAN == 0) ? b : size - 1 - b];

@@ -5,6 +5,7 @@
 #include "march.h"
 #include "threads.h"
 #include "updates.h"
+#include "wide.h"
 
 /* ---- state ----------------------------------------------------------------------------------------------------- */
 
@@ -74,8 +75,8 @@ static gd_status descend_all(gd_run *run, const gd_problem *problem, const gd_pr
     gd_status status = gd_engine_init(&run->engine, &fine, n_threads, hooks);
     if (!status && validation) status = gd_engine_init(&run->validation, validation, n_threads, hooks);
     if (!status) status = solves ? descend_auto(run) : descend_rule(run);
-    run->report->n_passes = (int64_t)(run->engine.rows_read / fmax((double)problem->n, 1.0) + 0.5);
-    run->report->missing_threads = run->engine.missing_threads + run->validation.missing_threads;
+    run->report->n_passes += (int64_t)(run->engine.rows_read / fmax((double)problem->n, 1.0) + 0.5);
+    run->report->missing_threads += run->engine.missing_threads + run->validation.missing_threads;
     gd_engine_free(&run->validation);
     gd_engine_free(&run->engine);
     return status;
@@ -90,8 +91,11 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     double *room = gd_alloc(2 * state->size, 8);
     gd_status status = room ? gd_run_start(&run, problem, room) : GD_NO_MEMORY;
     int one_by_one = problem->n_outputs > 1 && !problem->softmax && problem->loss != gd_loss_squared_error;
-    if (!status && settings->solver == GD_SOLVER_AUTO && one_by_one) status = gd_descend_outputs(&run, problem, validation, hooks);
-    else if (!status) status = descend_all(&run, problem, validation, hooks);
+    int solves = settings->solver == GD_SOLVER_AUTO, there = 0;
+    if (!status && solves && gd_is_wide(problem) && !(one_by_one && validation)) /* outputs stop early one by one */
+        status = gd_descend_wide(&run, problem, validation, hooks, &there);
+    if (!status && !there) status = solves && one_by_one ? gd_descend_outputs(&run, problem, validation, hooks)
+                                                         : descend_all(&run, problem, validation, hooks);
     if (status && room) gd_run_recover(&run);
     gd_release(room);
     gd_fp_restore(fp);

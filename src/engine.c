@@ -31,12 +31,15 @@ static int uses_double_lanes(const gd_problem *problem) {
     return problem->X.indptr || problem->double_lanes || type == GD_F64 || type == GD_U32 || type == GD_I32 || type == GD_U64 || type == GD_I64;
 }
 
-/* Native, aligned and contiguous along the lanes: kernels may read X where it lies. */
-static int can_read_in_place(const gd_problem *problem, int doubles) {
+/* The type of X if kernels may read its rows where they lie, contiguous: native to the lanes and aligned, or narrower; else -1. */
+static int type_in_place(const gd_engine *engine, int doubles) {
+    const gd_problem *problem = &engine->problem;
     const gd_matrix *X = &problem->X;
-    int64_t size = doubles ? 8 : 4;
-    return !X->indptr && X->type == (doubles ? GD_F64 : GD_F32) && !X->swapped && !problem->rows && (uintptr_t)X->data % (uintptr_t)size == 0 &&
-           (X->col_stride == size || X->n_cols == 1) && X->row_stride % size == 0;
+    int64_t size = gd_type_size(X->type);
+    if (X->indptr || problem->rows || X->swapped || (X->col_stride != size && X->n_cols != 1)) return -1;
+    if (X->type == (doubles ? GD_F64 : GD_F32)) return (uintptr_t)X->data % (uintptr_t)size || X->row_stride % size ? -1 : X->type;
+    int narrow = !doubles && problem->n_outputs == 1 && X->n_cols > 2 * GD_LANES_F; /* see one.inc */
+    return narrow && engine->kernels->widens ? X->type : -1;
 }
 
 /* Elements of X that a row takes: of sparse rows the mean. They may be some rows of a larger matrix, with all of its entries. */
@@ -47,6 +50,16 @@ static int64_t row_elements(const gd_matrix *X) {
     int64_t from = X->wide ? wide[0] : narrow[0], to = X->wide ? wide[X->n_rows] : narrow[X->n_rows];
     int64_t stored = 0 <= from && from <= to && to <= X->n_stored ? to - from : X->n_stored;
     return stored / gd_max(X->n_rows, 1) + 1;
+}
+
+/* Rows of `size` bytes an element that a tile has. */
+static int64_t tile_rows(const gd_pass *pass, int64_t size) {
+    int products = pass->k > 1 && !pass->sparse; /* of matrices: tiles of whole squares of lanes */
+    int64_t lanes = pass->doubles ? GD_LANES_D : GD_LANES_F, least = products ? lanes : pass->sparse ? 1 : 8;
+    int64_t rows = products ? GD_MANY_ROWS : GD_TILE_ROWS, most = pass->sparse || pass->k == 1 ? GD_TILE_BYTES : 4 * GD_TILE_BYTES;
+    int64_t row_bytes = gd_max(row_elements(&pass->problem->X) * size, pass->k * 2); /* of X, or of scores and slopes */
+    while (rows > least && rows * row_bytes > most) rows /= 2;
+    return rows;
 }
 
 static void plan_pass(gd_engine *engine) {
@@ -63,15 +76,11 @@ static void plan_pass(gd_engine *engine) {
     pass->sparse = problem->X.indptr != NULL;
     pass->narrow = pass->sparse ? problem->X.type == GD_F32 && !problem->double_lanes && problem->loss == gd_loss_log_loss && !problem->softmax
                                 : !doubles;
-    pass->direct = can_read_in_place(problem, doubles);
+    pass->in_place = type_in_place(engine, doubles);
     pass->rows_known = problem->n;
     pass->out_size = 2 + pass->k_pad + (pass->sparse ? pass->d * pass->k_pad : pass->k == 1 ? pass->d : pass->k * pass->d_pad);
-    int products = pass->k > 1 && !pass->sparse; /* of matrices: tiles of whole squares of lanes */
-    int64_t least = products ? lanes : pass->sparse ? 1 : 8;
-    pass->tile_rows = products ? GD_MANY_ROWS : GD_TILE_ROWS;
-    int64_t row_bytes = gd_max(row_elements(&problem->X) * size, pass->k * 2); /* of X, or of scores and slopes */
-    int64_t most = pass->sparse || pass->k == 1 ? GD_TILE_BYTES : 4 * GD_TILE_BYTES;
-    while (pass->tile_rows > least && pass->tile_rows * row_bytes > most) pass->tile_rows /= 2;
+    pass->gather_rows = tile_rows(pass, size);
+    pass->tile_rows = pass->in_place >= 0 ? tile_rows(pass, gd_type_size(pass->in_place)) : pass->gather_rows;
 }
 
 void *gd_cut(gd_cutter *cutter, int64_t count, int64_t size) {
@@ -346,16 +355,21 @@ gd_status gd_engine_evaluate(gd_engine *engine, const double *weights, double *e
 }
 
 /* Point the problem at other rows, and back. */
-typedef struct gd_detour { const int64_t *rows; int64_t known; int direct; } gd_detour;
+typedef struct gd_detour { const int64_t *rows; int64_t known, tile_rows; int in_place; } gd_detour;
 
 static gd_detour go_to_rows(gd_engine *engine, const int64_t *rows, int64_t known) {
-    gd_detour back = {engine->problem.rows, engine->pass.rows_known, engine->pass.direct};
-    if (rows) engine->problem.rows = rows, engine->pass.rows_known = known, engine->pass.direct = 0;
+    gd_pass *pass = &engine->pass;
+    gd_detour back = {engine->problem.rows, pass->rows_known, pass->tile_rows, pass->in_place};
+    if (!rows) return back;
+    engine->problem.rows = rows;
+    pass->rows_known = known, pass->tile_rows = pass->gather_rows, pass->in_place = -1;
     return back;
 }
 
 static void go_back(gd_engine *engine, gd_detour back) {
-    engine->problem.rows = back.rows, engine->pass.rows_known = back.known, engine->pass.direct = back.direct;
+    gd_pass *pass = &engine->pass;
+    engine->problem.rows = back.rows;
+    pass->rows_known = back.known, pass->tile_rows = back.tile_rows, pass->in_place = back.in_place;
 }
 
 gd_status gd_engine_batch(gd_engine *engine, const int64_t *rows, int64_t known, int64_t first, int64_t count,

@@ -62,6 +62,9 @@ int gd_engine_poll(gd_engine *engine);
 /* The same for any thread; the calling one is worker 0. */
 int gd_engine_ends(gd_engine *engine, int worker);
 
+/* Bytes of an element. */
+int64_t gd_type_size(int type);
+
 /* count * size bytes, zeroed, 64-byte aligned; NULL if that overflows or is not to be had. */
 void *gd_alloc(int64_t count, int64_t size);
 void gd_release(void *memory);

@@ -21,13 +21,14 @@ typedef struct gd_pass {
     int64_t k_pad;          /* k rounded up to whole lanes; 1 when k == 1 */
     int64_t d_pad;          /* d rounded up to whole lanes */
     int64_t tile_rows;      /* rows per tile, a power of two: GD_TILE_ROWS, or GD_MANY_ROWS for products, fewer if they are wide */
+    int64_t gather_rows;    /* the same where rows are gathered: widened, even if tiles are read in place */
     int64_t rows_known;     /* entries of problem->rows that may be looked at, to fetch rows ahead of their turn */
     const void *weights;    /* k == 1: (d_pad) real, the padding 0; k > 1: (k, d) real, CSR: (d, k_pad), the padding 0 */
     const double *bias;     /* (k) */
     int doubles;            /* real is double */
     int narrow;             /* scores have no more than 24 bits, or the loss takes no more of them */
     int sparse;             /* CSR rows */
-    int direct;             /* X can be used where it lies: native, aligned, rows contiguous */
+    int in_place;           /* type of X if its rows can be read where they lie: native to the lanes, or by one.inc; else -1 */
     int64_t out_size;       /* doubles that a block produces, see gd_kernels.block */
 } gd_pass;
 
@@ -73,6 +74,7 @@ typedef struct gd_many_scratch gd_many_scratch;
 /* Entries in pairs: [0] float lanes, [1] double lanes. Rows are numbered within the problem (problem->rows applies). */
 typedef struct gd_kernels {
     const char *name;
+    int widens;             /* one output: rows of narrow types are widened in registers */
     /* Error and gradient of rows first ... first + count - 1 (count <= GD_BLOCK_ROWS) from one read.
      *   out (out_size): sum of s loss, sum of s, then the gradient of the biases (k_pad) and of the weights: (d) for k == 1, else
      *   (k, d_pad), CSR: (d, k_pad). */

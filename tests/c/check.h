@@ -30,6 +30,7 @@ void test_bounds(void);
 void test_many(void);
 void test_moments(void);
 void test_grid(void);
+void test_span(void);
 void test_big(void);
 
 #endif

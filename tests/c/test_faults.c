@@ -169,11 +169,11 @@ static void memory_of_rules(int sparse) {
     }
 }
 
-/* The auto solver's other ways: sampled rows, smoothed kinks, the diagonal metric. */
+/* The auto solver's other ways: sampled rows, smoothed kinks, the span of the rows or, sparse, the diagonal metric. */
 static void memory_of_auto(int sparse) {
     for (int way = 0; way < 3; way++) {
         recipe r = {.n = way == 0 ? 30000 : 90, .d = way == 2 ? 2050 : 5, .k = 1, .loss = way == 1 ? gd_loss_hinge : gd_loss_log_loss,
-            .l2 = 0.01, .sparse = sparse};
+            .l2 = way == 2 && !sparse ? 0.0 : 0.01, .sparse = sparse, .subset = way == 2};
         trial t = {.name = way == 0 ? "sample" : way == 1 ? "kinks" : "wide", .c = data_make(&r), .run = run_descent};
         if (way == 2) t.c.problem.n_outputs = 1;
         t.settings = plain_settings(GD_SOLVER_AUTO);
@@ -181,7 +181,7 @@ static void memory_of_auto(int sparse) {
         if (way == 2) { /* too many weights for `out`: statuses only */
             for (long k = 0; k < MOST_ALLOCATIONS; k++) {
                 fault_allocations(k, 0);
-                outcome o = descend(&t.c.problem, NULL, &t.settings, NULL, NULL, NULL);
+                outcome o = descend(&t.c.problem, NULL, &t.settings, t.c.weights, NULL, NULL);
                 int happened = fault_happened();
                 fault_allocations(-1, 0);
                 CHECK(o.status == (happened ? GD_NO_MEMORY : GD_OK), "wide: allocation %ld fails, status %d", k, o.status);
