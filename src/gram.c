@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "rng.h"
 #include "threads.h"
 
 /* TASKS: how many pieces there should be for each thread. SUMS_OF_A_TASK: the sums that one holds, so that it ends soon after it is asked
@@ -30,7 +29,10 @@ static void gram_task(void *context, int64_t task, int worker) {
     double *A = job->room + worker * job->room_size, *H = job->n_parts > 1 ? job->parts + part * p * p_pad : gram->H;
     gd_problem problem = engine->problem;
     gd_pass pass = engine->pass;
-    if (gram->rows) problem.rows = gram->rows, problem.n = pass.rows_known = gram->n, pass.direct = 0;
+    if (gram->rows) {
+        problem.rows = gram->rows, problem.n = pass.rows_known = gram->n;
+        pass.tile_rows = pass.gather_rows, pass.in_place = -1;
+    }
     pass.problem = &problem;
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
         if (gd_engine_ends(engine, worker)) return;
@@ -58,36 +60,4 @@ gd_status gd_gram_sum(gd_engine *engine, const gd_columns *columns, const gd_gra
     gd_release(job.parts);
     gd_release(job.room);
     return status ? status : gd_engine_state(engine);
-}
-
-int64_t gd_gram_choose(int64_t n, const double *h, int64_t m, int64_t *rows, double *share) {
-    const double floor = 0.1; /* of the mean: rows that hardly bend now may soon */
-    double sum = 0.0, reached = 0.0;
-    int64_t count = 0, draw = 0;
-    for (int64_t i = 0; i < n; i++) sum += h[i];
-    double least = floor * sum / (double)n, stretch = (1.0 + floor) * sum / (double)m;
-    if (!(sum > 0.0)) return 0;
-    double next = stretch * gd_within(0);
-    for (int64_t i = 0; i < n; i++) { /* a draw in each of m equal stretches of the sum */
-        int64_t draws = 0;
-        reached += h[i] + least;
-        while (draw < m && (next < reached || i == n - 1)) {
-            draws++, draw++;
-            next = stretch * ((double)draw + gd_within(draw));
-        }
-        if (!draws) continue;
-        rows[count] = i, share[count++] = (double)draws * stretch / (h[i] + least);
-    }
-    return count;
-}
-
-/* At a place that depends on the number of the stretch only: no period of the data can hide. */
-int64_t *gd_sample_rows(const gd_problem *problem, int64_t m) {
-    int64_t *rows = gd_alloc(m, sizeof *rows);
-    double stretch = (double)problem->n / (double)m;
-    for (int64_t i = 0; rows && i < m; i++) {
-        int64_t at = gd_min((int64_t)(((double)i + gd_within(i)) * stretch), problem->n - 1);
-        rows[i] = problem->rows ? problem->rows[at] : at;
-    }
-    return rows;
 }

@@ -5,49 +5,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "gram.h"
 #include "quadratic.h"
 #include "threads.h"
 #include "updates.h"
 
 enum { MOST_PARTS = 8, WIDE_SUMS = 1 << 16, MOST_SWEEPS = 1000, WORTH_MAKING_SURE = 1 << 30 /* multiplications */ };
-
-/* Softmax: rows that the matrix of each class is made from, 0: one matrix must do for all. Classes bend in few rows, their own and those
- * that could be, so half as many do as sample_rows wants. k matrices may cost as much as a hundred passes, m p^2 against 2 n p
- * products each: they take a third of the steps that one takes. */
-static int64_t rows_of_a_class(const gd_problem *problem, int64_t n) {
-    double k = (double)problem->n_outputs, p = (double)problem->X.n_cols + 1.0;
-    if (k * (double)n * p * p <= 1e9 && k * p * (p + GD_LANES_F) * 8.0 <= 64e6) return n;
-    int64_t m = gd_min(n, gd_max(gd_max((int64_t)(2.5 * p), 2048), gd_min(20000, (int64_t)(4.0 * (double)problem->n / p))));
-    int cheap = k * (double)m * p * p <= 1e9 || (double)m * p <= 200.0 * (double)problem->n;
-    return cheap && k * p * (p + GD_LANES_F) * 8.0 <= 64e6 ? m : 0;
-}
-
-/* Enough that the error of the metric, about sqrt(p / m), makes each pass count, few enough that building it costs less than a few passes;
- * all rows (0) where that is not much more, or where only the rows near a kink bend. */
-static int64_t sample_rows(const gd_problem *problem, int smooth) {
-    int64_t n = problem->n, p = problem->X.n_cols + 1;
-    smooth = smooth && problem->loss != gd_loss_huber;
-    if (problem->loss == gd_loss_squared_error && p <= 128) return 0;
-    int64_t m = gd_max(gd_max(5 * p, 4096), gd_min(20000, 4 * n / p));
-    return !smooth || m >= n / 4 ? 0 : m;
-}
-
-int64_t gd_metric_rows(const gd_problem *problem, int smooth) {
-    int64_t sample = sample_rows(problem, smooth);
-    if (!problem->softmax) return sample;
-    int64_t most = (1 << 22) / problem->n_outputs, m = rows_of_a_class(problem, problem->n);
-    double p = (double)problem->X.n_cols + 1.0;
-    int small = (double)problem->n_outputs * (double)sample * p * p <= 1e9; /* then all rows of the sample do for each class */
-    if (m == 0 || small) return sample;
-    return problem->n <= 2 * most || most < 2 * m ? 0 : most;
-}
-
-double gd_metric_cost(const gd_problem *problem) {
-    int64_t rows = gd_metric_rows(problem, 1), each = problem->softmax ? rows_of_a_class(problem, rows ? rows : problem->n) : 0;
-    double n = (double)problem->n, k = (double)problem->n_outputs, p = (double)problem->X.n_cols + 1.0;
-    double m = each ? (double)each : rows ? (double)rows : n;
-    return (each ? k : 1.0) * (m * p + p * p / 3.0) / (2.0 * n * k);
-}
 
 typedef struct gd_spread_job {
     gd_engine *engine;
@@ -150,7 +113,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
         sample.rows = metric->rows, sample.n = m;
     }
     int alike = problem->n_outputs == 1 || problem->loss == gd_loss_squared_error;
-    int64_t each = alike || diagonal ? 0 : rows_of_a_class(problem, sample.n);
+    int64_t each = alike || diagonal ? 0 : gd_rows_of_a_class(problem, sample.n);
     metric->m = 2 * each < sample.n ? each : 0;
     sample.double_lanes = sample.double_lanes || !(float_lanes || metric->m);
     gd_status status = gd_engine_init(&metric->engine, &sample, n_threads, hooks);
@@ -301,7 +264,7 @@ static gd_gram choose(gd_metric *metric, int64_t f, int64_t m, double *H) {
     if (metric->m == 0) return (gd_gram){NULL, problem->n, h, H};
     int64_t *rows = metric->chosen + f * metric->m;
     double *chosen_h = metric->chosen_h + f * metric->m;
-    int64_t count = gd_gram_choose(problem->n, h, m, rows, chosen_h);
+    int64_t count = gd_choose_rows(problem->n, h, m, rows, chosen_h);
     for (int64_t i = 0; i < count; i++) {
         chosen_h[i] *= h[rows[i]];
         if (problem->rows) rows[i] = problem->rows[rows[i]];

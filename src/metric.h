@@ -3,8 +3,8 @@
 #define GDFAST_METRIC_H
 
 #include "cholesky.h"
-#include "gram.h"
 #include "run.h"
+#include "sample.h"
 
 /* Coordinates. Columns are centred and scaled in algebra only: u_j = (x_j - center_j) scale_j, so that with
  *   w_j = scale_j v_j,   b = b' - sum_j center_j w_j   the scores are the same, z = u.v + b'.
@@ -37,14 +37,6 @@ typedef struct gd_metric {
 } gd_metric;
 
 enum { GD_WIDEST_METRIC = 2048 /* columns: beyond, only the diagonal */ };
-
-/* How many rows a metric is best made from, or where each output has a matrix of its own, chosen from; 0: all of them. smooth: the loss
- * has no kinks. */
-int64_t gd_metric_rows(const gd_problem *problem, int smooth);
-
-
-/* What it costs to make it of them, its factors included, in passes. */
-double gd_metric_cost(const gd_problem *problem);
 
 /* m rows at most; 0: all of them. */
 gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, int diagonal, int float_lanes, int n_threads,
