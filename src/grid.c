@@ -390,10 +390,16 @@ static gd_status descend_points(gd_journey *journey, gd_many *many, double *weig
         n = find_finite(journey, fits, numbers);
         status = open_builder(journey, 0);
     }
-    int64_t done = together ? most : 0, some = gd_max(1, WORKING_BYTES / 2 / (8 * gd_metric_matrices(&journey->builder)));
+    int64_t done = together ? most : 0, some = status ? 1 : gd_max(1, WORKING_BYTES / 2 / (8 * gd_metric_matrices(&journey->builder)));
     if (done == journey->settings->max_iter) n = 0;
-    for (int64_t from = 0; !status && from < n; from += some)
-        status = descend_apart(journey, many, gd_min(some, n - from), numbers + from, done, weights, fits);
+    int64_t rows = journey->builder.rows ? journey->builder.engine.problem.n : 0;
+    for (int64_t from = 0; !status && from < n; from += some) { /* as many as there is room for their matrices */
+        if (from && rows) { /* the last ones may have wanted more */
+            close_builder(journey);
+            status = open_builder(journey, rows);
+        }
+        if (!status) status = descend_apart(journey, many, gd_min(some, n - from), numbers + from, done, weights, fits);
+    }
     close_builder(journey);
     gd_release(matrices);
     gd_release(at);

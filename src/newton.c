@@ -164,8 +164,10 @@ static gd_status descend_in_stages(gd_walk *work) {
         double tol = first && !sure ? fmax(settings->tol, NEAR) : settings->tol;
         status = minimise(work, &run->engine, tol, gd_min(most, left), 1, &stop);
         int goes_on = run->report->reason == GD_STOP_MAX_ITER && run->report->n_iter < settings->max_iter;
-        if (first && goes_on && !(stop && sure)) stop = 0, rows = gd_metric_rows(&run->engine.problem, 1), stage = 6, run->report->method = GD_METHOD_NEWTON;
-        else if (stop && goes_on && gd_metric_guesses(metric, n)) stop = 0, rows = n;
+        if (first && goes_on && !(stop && sure)) {
+            stop = 0, rows = gd_metric_rows(&run->engine.problem, 1), stage = 6;
+            run->report->method = GD_METHOD_NEWTON;
+        } else if (stop && goes_on && gd_metric_guesses(metric, n)) stop = 0, rows = n;
         else if (stop || last || !goes_on) break;
         if (!status) status = refine(work, rows > n / 2 ? 0 : rows, first && sure);
     }

@@ -173,8 +173,8 @@ void gd_walk_begin(gd_walk *walk, const gd_problem *problem, int narrow, int exa
     walk->built_error = NAN;
 }
 
-/* E - E* at most: with l2, E bends by l2 at least along every weight, so that it cannot fall by more than |gradient|^2 / 2 l2. The bias, which
- * is not penalised, has its column to itself, centred, and a diagonal metric knows how E bends along it. */
+/* E - E* at most: with l2, E bends by l2 at least along every weight, so that it cannot fall by more than |gradient|^2 / 2 l2. The bias,
+ * which is not penalised, has its column to itself, centred, and a diagonal metric knows how E bends along it. */
 static double farthest(const gd_walk *walk) {
     const gd_metric *metric = walk->metric;
     int64_t p = metric->p, d = metric->columns.d;
@@ -195,9 +195,12 @@ static gd_next arrived_or_try(gd_walk *walk, double tol) {
     int by_class = walk->metric->engine.problem.softmax && !walk->rescale; /* some directions bend less than the classes do one by one */
     int64_t window = walk->rescale ? WINDOW : walk->n_steps < 4 ? 1 : 2;
     double left = walk->decrement;
-    if (walk->rescale || (by_class && walk->n_steps >= 2))
-        left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, window, fmax(floor, 1e-3 * tol * fabs(walk->error))));
-    else if (by_class) left *= FIRST_DOUBT;
+    double least = fmax(floor, 1e-3 * tol * fabs(walk->error)); /* gain that counts */
+    if (walk->rescale || (by_class && walk->n_steps >= 2)) {
+        left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, window, least));
+        if (by_class && gd_is_proximal(&walk->metric->engine.problem)) /* without a memory gains shrink evenly, and may slow down at once */
+            left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, 1, least));
+    } else if (by_class) left *= FIRST_DOUBT;
     if (walk->sure) left = farthest(walk);
     if (isfinite(left)) walk->decrement = left;
     walk->stalled = walk->decrement < 0.5 * walk->least ? 0 : walk->stalled + 1;

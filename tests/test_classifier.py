@@ -444,3 +444,21 @@ def test_softmax_with_l1_says_how_near_it_is(load):
     found = gradient_descent(X, y, tol=1e-6, **call)
     best = gradient_descent(X, y, tol=1e-12, **call)
     assert found.error - best.error <= 3e-6 * best.error
+
+
+@pytest.mark.parametrize("alpha", [1e-2, 1e-6])
+def test_as_many_columns_as_rows_take_no_metric_on_trust(alpha):
+    """Making one costs hundreds of passes; steps from its diagonal alone stall where columns share factors."""
+    rng = np.random.default_rng(3)
+    n, d = 700, 400
+    X = rng.gamma(0.3, 60.0, (n, 20)) @ rng.random((20, d)) + 20.0 * rng.random((n, d))
+    scores = (X - X.mean(axis=0)) @ rng.standard_normal(d)
+    y = (2.0 * scores / scores.std() + rng.logistic(size=n) > 0).astype(np.int64)
+    call = {"loss": "log_loss", "alpha": alpha, "solver": "auto", "max_iter": 3000}
+    best = gradient_descent(X, y, tol=1e-11, **call)
+    for tol in (1e-3, 1e-6):
+        found = gradient_descent(X, y, tol=tol, **call)
+        assert found.converged
+        assert found.error - best.error <= tol * best.error
+    other = gradient_descent(X, y, tol=1e-6, n_threads=3, **call)
+    assert_array_equal(found.coef, other.coef)
