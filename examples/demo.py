@@ -33,8 +33,8 @@ from sklearn.preprocessing import StandardScaler
 
 import gdfast
 from gdfast import reference
+from gdfast.displays.descent import Curves
 from gdfast.encoder import Encoder
-from gdfast.printout import plot_curves
 from gdfast.table import read_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -263,8 +263,9 @@ def draw_early_stopping(_, X, y, target):
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     labels = "300 training rows, mean over the epoch", f"{len(y_test):,} other rows, at its end"
-    plot_curves(axes, dict(zip(labels, (model.loss_curve_, model.validation_curve_), strict=True)), best)
-    axes.set(ylabel="error (log_loss)", title=f"Learning a {target} from few rows, with Adam")
+    title = f"Learning a {target} from few rows, with Adam"
+    curves = Curves("", model.loss_curve_, model.validation_curve_)
+    gdfast.DescentDisplay([curves], error_label="error (log_loss)", rows=labels, title=title).plot(axes)
     figure.savefig(OUT / "early_stopping.png", dpi=150)
     kept, last = model.validation_curve_[best - 1], model.validation_curve_[-1]
     say(

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from gdfast import classifier as classifier
     from gdfast import cli as cli
     from gdfast import config as config
+    from gdfast import displays as displays
     from gdfast import many as many
     from gdfast import reference
     from gdfast import regressor as regressor
     from gdfast import search as search
     from gdfast.classifier import GDClassifier
     from gdfast.config import get_include, show_config
+    from gdfast.displays import DescentDisplay, ErrorSurfaceDisplay, GradientDisplay, descent_animation
     from gdfast.many import ManyFits, fit_many
     from gdfast.regressor import GDRegressor
     from gdfast.search import GDClassifierCV, GDRegressorCV
@@ -29,27 +31,35 @@ __version__ = "0.1.0"
 
 # Public names that pull in scikit-learn or more: loaded on first use, as SPEC 1 has it.
 _LAZY = {
+    "DescentDisplay": "gdfast.displays",
+    "ErrorSurfaceDisplay": "gdfast.displays",
     "GDClassifier": "gdfast.classifier",
     "GDClassifierCV": "gdfast.search",
     "GDRegressor": "gdfast.regressor",
     "GDRegressorCV": "gdfast.search",
+    "GradientDisplay": "gdfast.displays",
     "ManyFits": "gdfast.many",
+    "descent_animation": "gdfast.displays",
     "fit_many": "gdfast.many",
     "get_include": "gdfast.config",
     "show_config": "gdfast.config",
 }
-_LAZY_MODULES = ("classifier", "cli", "config", "many", "reference", "regressor", "search")
+_LAZY_MODULES = ("classifier", "cli", "config", "displays", "many", "reference", "regressor", "search")
 
 __all__ = [
+    "DescentDisplay",
     "DescentResult",
     "DivergenceError",
+    "ErrorSurfaceDisplay",
     "GDClassifier",
     "GDClassifierCV",
     "GDRegressor",
     "GDRegressorCV",
+    "GradientDisplay",
     "ManyFits",
     "ModelFileError",
     "ModelVersionWarning",
+    "descent_animation",
     "error_and_gradient",
     "fit_many",
     "get_include",

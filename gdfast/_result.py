@@ -150,6 +150,12 @@ class DescentResult:
     suboptimality: float
     state: RuleState
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the numbers, and the curves of the errors."""
+        from gdfast._html import result_html
+
+        return result_html(self)
+
 
 def epoch_hook(callback: Callable[[DescentState], Any], shape: Shape) -> Callable[..., bool]:
     """What the engine calls after each epoch, made of what the user wants called."""

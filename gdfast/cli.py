@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from gdfast.options import add_choice, add_params, check_together, count, flag, 
 
 if TYPE_CHECKING:
     from gdfast._result import DescentState
+    from gdfast.training import Outcome, Problem
 
 _PROGRAM = "gdfast"
 
@@ -43,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["info", "no-such-file.gdf"])  # said on stderr: gdfast: error: no-such-file.gdf: ...
     2
     """
-    options = _parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    options = _parser().parse_args(arguments)
+    options.command = shlex.join([_PROGRAM, *arguments])
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -139,6 +143,7 @@ def _add_train(commands: Any) -> None:
     add("--seed", type=seed, default=0, metavar="N", help="of held-out rows, folds and the order (default 0)")
     add("--out", metavar="MODEL", help="where to save the model")
     add("--plot", metavar="PNG", help="draw training and validation error per epoch")
+    add("--report", metavar="HTML", help="write a page: data, scores, curves, coefficients, pictures; one file")
     add("--quiet", action="store_true", help="print errors and warnings only")
     train.set_defaults(run=_train)
 
@@ -181,9 +186,11 @@ def _train(options: argparse.Namespace) -> None:
     from gdfast import choosing, modelfile, printout, table, training
 
     check_together(options)
-    _check_output("--out", options.out, options.data, options.plot)
-    _check_output("--plot", options.plot, options.data)
-    if options.plot:
+    _check_output("--out", options.out, options.data, options.plot, options.report)
+    _check_output("--plot", options.plot, options.data, options.report)
+    _check_output("--report", options.report, options.data)
+    drawn = bool(options.plot or options.report)
+    if drawn:
         importlib.import_module("matplotlib.figure")  # fails now, not after the training, if it is missing
     say = _printer(options.quiet)
     _limit_arrow_threads(vars(options).get("n_threads"))
@@ -200,16 +207,27 @@ def _train(options: argparse.Namespace) -> None:
         say(printout.choice_text(choice, seconds) + "\n")
         _warn_of(messages)
     with _progress(options) as callback:
-        outcome = training.fit(problem, callback=callback, curves=bool(options.plot))
+        outcome = training.fit(problem, callback=callback, curves=drawn)
     say(printout.outcome_text(outcome))
     _warn_of(outcome.warnings)
-    if options.plot:
-        with modelfile.atomic_file(options.plot) as file:
-            printout.draw_curves(problem, outcome, file, options.plot)
-        say(printout.line("picture", options.plot))
+    if drawn:
+        _draw(options, problem, outcome, say)
     if options.out:
         modelfile.save(outcome.model, options.out)
         say(printout.line("saved", f"{options.out} ({os.path.getsize(options.out):,} bytes)"))
+
+
+def _draw(options: argparse.Namespace, problem: Problem, outcome: Outcome, say: Callable[[str], None]) -> None:
+    from gdfast import modelfile, printout, report
+
+    if options.plot:
+        with modelfile.atomic_file(options.plot) as file:
+            report.draw_curves(problem, outcome, file, options.plot)
+        say(printout.line("picture", options.plot))
+    if options.report:
+        with modelfile.atomic_file(options.report) as file:
+            report.write_report(problem, outcome, file, data=options.data, command=options.command)
+        say(printout.line("report", options.report))
 
 
 def _warn_of(messages: list[str]) -> None:

@@ -1,20 +1,16 @@
-"""The words and the picture with which the command reports: plain text, aligned, numbers to five digits."""
+"""The words with which the command reports: plain text, aligned, numbers to five digits."""
 
 from __future__ import annotations
 
 import os
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gdfast._types import Doubles
-
 if TYPE_CHECKING:
     import argparse
-
-    from matplotlib.axes import Axes
 
     from gdfast.choosing import Choice, Grid
     from gdfast.modelfile import Estimator, Model
@@ -23,20 +19,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "choice_text",
-    "draw_curves",
+    "figure_text",
     "line",
     "model_text",
+    "objective_text",
     "outcome_text",
-    "plot_curves",
     "prediction_text",
     "problem_text",
+    "strongest",
+    "target_text",
 ]
 
 _STRONGEST = 10  # features listed
 _MOST_ALPHAS = 25  # that are listed, with those that are marked
 _LABEL = 12  # width of the words on the left
 _WIDTH = 110
-_COLOURS = ("#0072B2", "#D55E00")  # blue and vermilion: told apart by colour-blind eyes too
 
 
 def line(label: str, text: str) -> str:
@@ -89,7 +86,7 @@ def problem_text(path: str, problem: Problem) -> str:
     rows = _many(n_train + n_held_out, "row")
     lines = [line("data", f"{path}: {rows}, {' and '.join(kinds)}{made}, stored as {problem.train.X.dtype}")]
     lines += [line("", note) for note in problem.notes]
-    lines.append(line("target", f"{settings.target}: {_target_words(problem)}"))
+    lines.append(line("target", f"{settings.target}: {target_text(problem)}"))
     grid = settings.grid
     if n_held_out:
         use = "to stop in time and to score" if stops_early(problem) else "to score"
@@ -115,7 +112,7 @@ def outcome_text(outcome: Outcome) -> str:
     model = outcome.model
     estimator, summary = model.estimator, model.summary
     lines = [
-        line("objective", _objective(estimator)),
+        line("objective", objective_text(estimator)),
         line(
             "training",
             f"{_many(estimator.n_iter_, 'epoch')} in {outcome.seconds:.3g} s, error {estimator.loss_:.5g}",
@@ -151,6 +148,50 @@ def choice_text(choice: Choice, seconds: float | None = None) -> str:
     return "\n".join([*lines, "", *_choice_tables(choice)])
 
 
+class Strength(NamedTuple):
+    """A weight and what it does: feature, class on which it acts most (None of one neuron), weight, weight x spread.
+
+    Examples
+    --------
+    >>> Strength("age", None, 2.0, 6.0).effect
+    6.0
+    """
+
+    feature: str
+    label: Any
+    weight: float
+    effect: float
+
+
+def strongest(model: Model, most: int) -> tuple[list[Strength], int]:
+    """The features that move the answer most: by weight times the feature's own spread.
+
+    Parameters
+    ----------
+    model : gdfast.modelfile.Model
+    most : int
+        How many.
+
+    Returns
+    -------
+    found : list of Strength
+        The strongest first.
+    n_features : int
+        How many there are in all.
+    """
+    coef = np.atleast_2d(model.estimator.coef_)
+    effect = coef * model.spread
+    acts_on = np.abs(effect).argmax(axis=0)  # the class on which a feature acts most
+    here = np.arange(len(acts_on))
+    order = np.argsort(-np.abs(effect[acts_on, here]), kind="stable")[:most]
+    found = []
+    for j in order:
+        k = int(acts_on[j])
+        label = model.classes[k] if len(coef) > 1 else None
+        found.append(Strength(model.encoder.features[j], label, float(coef[k, j]), float(effect[k, j])))
+    return found, len(here)
+
+
 def prediction_text(options: argparse.Namespace, model: Model, n_rows: int, scored: Part | None) -> str:
     """What was predicted, and the scores where the true answers are known.
 
@@ -170,7 +211,7 @@ def prediction_text(options: argparse.Namespace, model: Model, n_rows: int, scor
 
     lines = [line("predicted", f"{_many(n_rows, 'row')} of {options.data} -> {options.out or 'standard output'}")]
     if scored is not None:
-        found = ", ".join(f"{name} {_figure(value)}" for name, value in score(model, scored).items())
+        found = ", ".join(f"{name} {figure_text(value)}" for name, value in score(model, scored).items())
         known = f"{_many(len(scored.y), 'row')} with a known {model.target}"
         lines.append(line("scores", f"{found} ({known})"))
     return "\n".join(lines)
@@ -201,72 +242,13 @@ def model_text(path: str, model: Model) -> str:
     lines += [line(name, getattr(model, name)) for name in ("offset", "weight") if getattr(model, name) is not None]
     end = "" if summary["converged"] else ", ended before it converged"
     lines += [
-        line("objective", _objective(model.estimator)),
+        line("objective", objective_text(model.estimator)),
         line("training", f"{_many(summary['rows'], 'row')}, {_many(model.estimator.n_iter_, 'epoch')}{end}"),
         line("written by", ", ".join(f"{name} {version}" for name, version in model.versions.items())),
     ]
     lines += [] if model.choice is None else [choice_text(model.choice)]
     lines += ["", _score_table(summary)] if summary["scores"] else []
     return "\n".join([*lines, "", _strongest(model)])
-
-
-def draw_curves(problem: Problem, outcome: Outcome, file: BinaryIO, path: str) -> None:
-    """Draw training and held-out error per epoch.
-
-    Parameters
-    ----------
-    problem : gdfast.training.Problem
-    outcome : gdfast.training.Outcome
-    file : binary file object
-    path : str
-        Its name; the ending says the format (PNG if it says none).
-    """
-    from matplotlib.figure import Figure
-
-    from gdfast.training import stops_early
-
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axes = figure.subplots()
-    curves, kept = {"training rows": outcome.loss_curve}, None
-    if outcome.held_out_curve is not None:
-        curves["held-out rows"] = outcome.held_out_curve
-        kept = int(np.argmin(outcome.held_out_curve)) + 1 if stops_early(problem) else None
-    plot_curves(axes, curves, kept)
-    axes.set_ylabel(f"error ({problem.settings.loss})")
-    axes.set_title(f"{_shown(problem.settings.target)}: error per epoch")
-    ending = os.path.splitext(path)[1].lstrip(".").lower()
-    figure.savefig(file, format=ending or "png", dpi=150)
-
-
-def plot_curves(axes: Axes, curves: dict[str, Doubles], kept: int | None = None) -> None:
-    """Plot errors per epoch, on a logarithmic scale where they span much.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    curves : dict of str to array of shape (n_epochs,)
-        At most two, by their labels.
-    kept : int, optional
-        The epoch, from 1 on, whose weights were kept.
-    """
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
-    for (label, curve), colour in zip(curves.items(), _COLOURS, strict=False):
-        marker = "o" if len(curve) <= 40 else ""
-        axes.plot(np.arange(1, len(curve) + 1), curve, color=colour, marker=marker, markersize=4, label=label)
-    if kept is not None:
-        axes.axvline(kept, color="0.6", linestyle=":", zorder=0, label=f"weights kept: epoch {kept}")
-    values = np.concatenate(list(curves.values()))
-    if values.min() > 0 and values.max() > 5 * values.min():
-        axes.set_yscale("log")
-        steps = (1, 2, 5) if values.max() < 1e4 * values.min() else (1,)
-        axes.yaxis.set_major_locator(LogLocator(subs=steps))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # no power of ten apart from them
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("epoch")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
 
 
 # --------------------------------------------------------------------------------------------------- pieces
@@ -287,24 +269,57 @@ def _some(values: Sequence[object], most: int = 6) -> str:
     return shown + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
-def _figure(value: float | None) -> str:
+def figure_text(value: float | None) -> str:
+    """A number to five digits, "-" where there is none.
+
+    Parameters
+    ----------
+    value : float or None
+
+    Returns
+    -------
+    text : str
+
+    Examples
+    --------
+    >>> figure_text(123456.0), figure_text(0.1234567), figure_text(None)
+    ('123,456', '0.12346', '-')
+    """
     if value is None:
         return "-"
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.5g}"
 
 
-def _target_words(problem: Problem) -> str:
-    """The target in a few words: shares of the classes, or where the numbers lie."""
+def target_text(problem: Problem) -> str:
+    """The target in a few words: shares of the classes, or where the numbers lie.
+
+    Parameters
+    ----------
+    problem : gdfast.training.Problem
+
+    Returns
+    -------
+    text : str
+    """
     y = np.concatenate([part.y for part in (problem.train, problem.held_out) if part is not None])
     if not problem.classes:
-        return f"mean {_figure(y.mean())}, from {_figure(y.min())} to {_figure(y.max())}"
+        return f"mean {figure_text(y.mean())}, from {figure_text(y.min())} to {figure_text(y.max())}"
     shares = np.bincount(y, minlength=len(problem.classes)) / len(y)
     words = [f"{label}: {share:.1%}" for label, share in zip(problem.classes, shares, strict=True)]
     return f"{len(words)} classes, {_some(words, 10)}"
 
 
-def _objective(estimator: Estimator) -> str:
-    """The objective in words."""
+def objective_text(estimator: Estimator) -> str:
+    """The objective in words.
+
+    Parameters
+    ----------
+    estimator : gdfast.GDRegressor or gdfast.GDClassifier
+
+    Returns
+    -------
+    text : str
+    """
     penalty = estimator.penalty
     if penalty is None or estimator.alpha == 0:
         return f"{estimator.loss}, no penalty"
@@ -348,38 +363,31 @@ def _point_table(choice: Choice, head: list[str], shown: list[int]) -> str:
         point = choice.points[i]
         known = [f"{point.l1_ratio:g}", f"{point.alpha:.4g}"][-len(head) :]
         count = [str(point.non_zero)] if counted else []
-        rows.append([*known, _figure(point.mean), _figure(point.spread), *count, f"{mark:<{width}}"])
+        rows.append([*known, figure_text(point.mean), figure_text(point.spread), *count, f"{mark:<{width}}"])
     kind = "less" if choice.of_loss else "more"
     columns = [f"mean {_shown(choice.scoring)} ({kind} is better)", "spread", *["non-zero weights"][:counted]]
     return _table([*head, *columns, ""], rows)
 
 
 def _score_table(summary: dict[str, Any]) -> str:
-    rows = [[name, _figure(value), _figure(constant)] for name, value, constant in summary["scores"]]
+    rows = [[name, figure_text(value), figure_text(constant)] for name, value, constant in summary["scores"]]
     return _table([f"scores on {summary['held_out_rows']:,} held-out rows", "model", "constant"], rows)
 
 
 def _strongest(model: Model) -> str:
-    """The features that move the answer most: by weight times the feature's own spread."""
-    coef = np.atleast_2d(model.estimator.coef_)
-    effect = coef * model.spread
-    strongest = np.abs(effect).argmax(axis=0)  # the class on which a feature acts most
-    here = np.arange(len(strongest))
-    order = np.argsort(-np.abs(effect[strongest, here]), kind="stable")[:_STRONGEST]
-    n_features = len(here)
-    head = [f"strongest features (of {n_features})" if n_features > len(order) else "features"]
-    labels = [""] * n_features
-    if len(coef) > 1:
+    """The features that move the answer most, and the bias."""
+    found, n_features = strongest(model, _STRONGEST)
+    several = len(np.atleast_2d(model.estimator.coef_)) > 1
+    head = [f"strongest features (of {n_features})" if n_features > len(found) else "features"]
+    if several:
         head.append("for")
-        labels = [_shown(model.classes[k]) for k in strongest]
     elif model.classes:
         head[0] += f", towards {_shown(model.classes[1])}"
-    rows = []
-    for j in order:
-        weight, moved = coef[strongest[j], j], effect[strongest[j], j]
-        rows.append([_shown(model.encoder.features[j]), labels[j], f"{weight:+.5g}", f"{moved:+.5g}"])
-    if len(coef) == 1:
-        rows = [[name, *numbers] for name, _, *numbers in rows]
+    rows = [
+        [_shown(row.feature), *[_shown(row.label)] * several, f"{row.weight:+.5g}", f"{row.effect:+.5g}"]
+        for row in found
+    ]
+    if not several:
         rows.append(["bias", f"{model.estimator.intercept_[0]:+.5g}", ""])
     return _table([*head, "weight", "x spread"], rows)
 

@@ -127,7 +127,17 @@ def test_the_map_is_complete():
     named = set(re.findall(r"[\w.]+\.\w+", text))
     for stem, endings in re.findall(r"(\w+)((?:/?\.\w+)+)", text):
         named |= {stem + ending for ending in endings.split("/")}
-    folders = ["src", "gdfast", "gdfast/rows", "tests", "tests/c", "tests/typing", "benchmarks", "docs"]
+    folders = [
+        "src",
+        "gdfast",
+        "gdfast/displays",
+        "gdfast/rows",
+        "tests",
+        "tests/c",
+        "tests/typing",
+        "benchmarks",
+        "docs",
+    ]
     folders += [f"benchmarks/solve{part}" for part in ("", "/libraries", "/problems")]
     folders += ["examples", "examples/embedding"]
     kinds = {".c", ".h", ".inc", ".py", ".pyx", ".pxd", ".pxi", ".pyi", ".md", ".txt", ".toml"}
