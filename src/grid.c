@@ -36,6 +36,7 @@ typedef struct gd_journey {
     double *first_error;   /* (n_models) of their points */
     int64_t size;          /* k d + k */
     int stop_early;
+    int apart;             /* models have matrices of their own */
     gd_metric builder;     /* makes the matrices of the stage */
     gd_point *points;
     int64_t n_points;
@@ -183,6 +184,7 @@ static void set_out(const gd_journey *journey, const gd_flock *flock, int64_t i,
 }
 
 static gd_status rebuild(gd_journey *journey, gd_member *member, int own_rows) {
+    if (journey->builder.m) member->walk.pairs.count = 0; /* of steps where classes bent otherwise */
     gd_metric_to_weights(&member->metric, member->walk.v, member->walk.weights);
     return build(journey, &journey->grid->models[member->number], own_rows, member->walk.weights, member->metric.model);
 }
@@ -230,7 +232,8 @@ static gd_status descend_sample(gd_journey *journey, int first) {
     if (!status) status = gd_many_init(&many, &sample, journey->settings->n_threads, journey->hooks);
     if (!status) status = gather(journey, &many, n, &flock, &arena);
     if (!status && first) status = start_biases(journey, &many, &flock, numbers);
-    flock.tol = fmax(journey->settings->tol, 0.05 * (double)journey->builder.p / (double)m);
+    /* as near as makes a difference to those who set out from there; of all rows nothing that changes where weights become repetitions */
+    flock.tol = fmax(journey->settings->tol, journey->builder.rows ? 0.05 * (double)journey->builder.p / (double)m : 1e-3);
     flock.most_steps = SAMPLE_STEPS, flock.rebuild = rebuild_point, flock.context = journey;
     for (int64_t i = 0; !status && i < n; i++) {
         gd_point *point = &journey->points[i];
@@ -274,16 +277,16 @@ static gd_status build_each(gd_journey *journey, int64_t n, const int64_t *numbe
  * many steps, *left how many; it may be numbers. */
 static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, const int64_t *numbers, double *const *each, int64_t most_steps,
                                 double *weights, gd_fit *fits, int64_t *rest, int64_t *left) {
-    int exact = !journey->builder.rows;
+    int apart = journey->apart && !journey->builder.rows;
     gd_flock flock = {0};
     double *arena = NULL;
     gd_status status = gather(journey, many, n, &flock, &arena);
     flock.tol = journey->settings->tol, flock.most_steps = most_steps, flock.stop_early = journey->stop_early;
-    flock.rebuild = exact ? rebuild_model : NULL, flock.context = journey;
+    flock.rebuild = apart ? rebuild_model : NULL, flock.context = journey;
     for (int64_t i = 0; !status && i < n; i++) {
         flock.members[i].number = numbers[i];
         set_out(journey, &flock, i, &journey->grid->models[numbers[i]], weights + numbers[i] * journey->size, each[i],
-                journey->first_error[numbers[i]], exact);
+                journey->first_error[numbers[i]], apart && gd_metric_is_exact(&journey->builder));
     }
     if (!status) status = gd_flock_descend(&flock, numbers);
     *left = 0;
@@ -317,6 +320,7 @@ static gd_status set_out_points(gd_journey *journey, double **matrices) {
     int64_t n = problem->n, wide = problem->X.n_cols > GD_WIDEST_METRIC, m = wide ? 4096 : gd_metric_rows(problem, 1);
     int64_t small = gd_max(FIRST_SAMPLE, 8 * (problem->X.n_cols + 1)), all = m ? m : n;
     int descends = !journey->stop_early; /* else rows that validate would have their say */
+    if (problem->softmax) small *= problem->n_outputs;
     int two = descends && small <= all / 4 && !wide;
     gd_status status = two ? sample_stage(journey, small, 1, 1, matrices) : GD_OK;
     if (!status) status = sample_stage(journey, m, descends, !two, matrices);
@@ -331,6 +335,7 @@ static gd_status descend_apart(gd_journey *journey, gd_many *many, int64_t n, in
     int64_t most = journey->settings->max_iter, all = journey->grid->problem.n;
     double *memory = NULL, **each = gd_alloc(n, sizeof *each);
     gd_status status = each ? GD_OK : GD_NO_MEMORY;
+    journey->apart = 1;
     for (int64_t steps = STAGE_STEPS; !status && n; steps *= 2) {
         gd_release(memory);
         memory = gd_alloc(n, 8 * gd_metric_matrices(&journey->builder));
@@ -378,14 +383,24 @@ static gd_status descend_points(gd_journey *journey, gd_many *many, double *weig
             journey->first_error[numbers[i]] = points[p].first_error;
             each[i] = points[p].matrices;
         }
-    int together = journey->builder.rows != NULL; /* a sample knows no splits */
+    journey->apart = 0;
+    int together = !gd_metric_is_exact(&journey->builder); /* a sample knows no splits */
     if (!status && together) status = descend_models(journey, many, n, numbers, each, most, weights, fits, numbers, &n);
     if (!status && together && !journey->stop_early && gd_metric_guesses(&journey->builder, problem->n)) {
         close_builder(journey); /* rows that the sample hardly sees may bend less than it thinks: nobody has arrived for sure */
         n = find_finite(journey, fits, numbers);
         status = open_builder(journey, 0);
     }
-    if (!status && n && (!together || most < journey->settings->max_iter)) status = descend_apart(journey, many, n, numbers, together ? most : 0, weights, fits);
+    int64_t done = together ? most : 0, some = status ? 1 : gd_max(1, WORKING_BYTES / 2 / (8 * gd_metric_matrices(&journey->builder)));
+    if (done == journey->settings->max_iter) n = 0;
+    int64_t rows = journey->builder.rows ? journey->builder.engine.problem.n : 0;
+    for (int64_t from = 0; !status && from < n; from += some) { /* as many as there is room for their matrices */
+        if (from && rows) { /* the last ones may have wanted more */
+            close_builder(journey);
+            status = open_builder(journey, rows);
+        }
+        if (!status) status = descend_apart(journey, many, gd_min(some, n - from), numbers + from, done, weights, fits);
+    }
     close_builder(journey);
     gd_release(matrices);
     gd_release(at);
@@ -404,7 +419,7 @@ static int64_t batch_of(const gd_journey *journey, const gd_point *points, int64
     double matrix = p > GD_WIDEST_METRIC ? p : p * (p + GD_LANES_F), bytes = 0.0;
     for (int64_t i = 0; i < n; i++) {
         if ((points[i].model->l1 > 0.0) != (points[0].model->l1 > 0.0)) return i;
-        bytes += 8.0 * (double)(points[i].count + 1) * (2.0 * fmin(k * matrix, fmax(matrix, 8e6)) + (double)(gd_walk_vectors(PAIRS) + 4) * k * p);
+        bytes += 8.0 * (fmin(k * matrix, fmax(matrix, 8e6)) + (double)(points[i].count + 1) * (double)(gd_walk_vectors(PAIRS) + 4) * k * p);
         if (i && bytes > WORKING_BYTES) return i;
     }
     return n;

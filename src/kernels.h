@@ -11,8 +11,8 @@
 #define GD_BIG_ENDIAN 0
 #endif
 
-enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64, GD_MOMENT_ROWS = 32,
-       GD_PANEL_ROWS = 32, GD_CSR_ENTRIES = 8192 };
+enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64, GD_GRAM_PANEL = 64,
+       GD_MOMENT_ROWS = 32, GD_PANEL_ROWS = 32, GD_CSR_ENTRIES = 8192 };
 
 /* One pass in the making: the problem, the weights in the lane type, and how tiles are cut. Constant during a pass. */
 typedef struct gd_pass {
@@ -95,9 +95,14 @@ typedef struct gd_kernels {
     /* diagonal (p) += h_i u_ij^2. A (d) scratch of real. */
     void (*diagonal[2])(const gd_pass *pass, const gd_columns *columns, const double *h, int64_t first, int64_t count,
                         void *A, double *diagonal);
-    /* H (p, p_pad), upper triangle, -> its Cholesky factor U, H = U'U, in place: the panel of rows k0 ... k0 + GD_PANEL_ROWS - 1, to be
-     * called panel after panel (gd_cholesky). Pivots below `least` (p) are raised to it. */
+    /* H (p, p_pad), upper triangle, -> its Cholesky factor U, H = U'U, in place (gd_cholesky): rows k0 ... k0 + GD_PANEL_ROWS - 1, from which
+     * all rows above have been deducted. Pivots below `least` (p) are raised to it. */
     void (*cholesky)(int64_t p, int64_t p_pad, double *H, const double *least, int64_t k0);
+    /* Deduct that panel from GD_GRAM_ROWS rows below it, from row i0 on. */
+    void (*cholesky_rest)(int64_t p, int64_t p_pad, double *H, int64_t k0, int64_t i0);
+    /* x <- U'^-1 x, and x <- U^-1 x, for `count` x (p), ld apart. */
+    void (*solve_forward)(int64_t p, int64_t p_pad, const double *U, int64_t count, double *x, int64_t ld);
+    void (*solve_back)(int64_t p, int64_t p_pad, const double *U, int64_t count, double *x, int64_t ld);
     /* Rows of any kind, double lanes -> strips of augmented rows U (strips, GD_BLOCK_ROWS, GD_LANES_D), and their weights s (count).
      * tile (GD_MOMENT_ROWS, d) scratch. */
     void (*augment)(const gd_pass *pass, const gd_scratch *scratch, const gd_augmented *columns, int64_t first, int64_t count, double *tile,

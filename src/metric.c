@@ -5,34 +5,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "gram.h"
 #include "quadratic.h"
-#include "rng.h"
 #include "threads.h"
 #include "updates.h"
 
-enum { PANEL = 64, MOST_PARTS = 8, WIDE_SUMS = 1 << 16, MOST_SWEEPS = 1000, WORTH_MAKING_SURE = 1 << 30 /* multiplications */ };
-
-/* How many rows the metric is made from: enough that its error, about sqrt(p / m), makes each pass count, few enough that
- * building it costs less than a few passes; all rows (0) where that is not much more, or where only the rows near a kink bend. */
-int64_t gd_metric_rows(const gd_problem *problem, int smooth) {
-    int64_t n = problem->n, p = problem->X.n_cols + 1;
-    smooth = smooth && problem->loss != gd_loss_huber;
-    if (problem->loss == gd_loss_squared_error && p <= 128) return 0;
-    int64_t m = gd_max(gd_max(5 * p, 4096), gd_min(20000, 4 * n / p));
-    return !smooth || m >= n / 4 ? 0 : m;
-}
-
-/* At a place that depends on the number of the stretch only: no period of the data can hide. */
-int64_t *gd_sample_rows(const gd_problem *problem, int64_t m) {
-    int64_t *rows = gd_alloc(m, sizeof *rows);
-    double stretch = (double)problem->n / (double)m;
-    for (int64_t i = 0; rows && i < m; i++) {
-        double within = (double)(gd_mix((uint64_t)i) >> 11) * 0x1p-53;
-        int64_t at = gd_min((int64_t)(((double)i + within) * stretch), problem->n - 1);
-        rows[i] = problem->rows ? problem->rows[at] : at;
-    }
-    return rows;
-}
+enum { MOST_PARTS = 8, WIDE_SUMS = 1 << 16, MOST_SWEEPS = 1000, WORTH_MAKING_SURE = 1 << 30 /* multiplications */ };
 
 typedef struct gd_spread_job {
     gd_engine *engine;
@@ -82,19 +60,23 @@ static gd_status find_spread(gd_engine *engine, const double *center, double *la
 /* Columns that differ from their mean in a few rows only, or by far the most in a few: a sample knows little of them. */
 static int is_rare(double largest, double square) { return isfinite(square) && square < 30.0 * largest * largest; }
 
-/* One read of all rows for the sake of those columns: their spread, and which they are. */
+/* For the sake of those columns: their spread over all rows, which takes a read where the engine has a sample of them only. */
 static gd_status find_moments(gd_metric *metric, const gd_problem *problem, double *largest, double *square) {
     int64_t d = metric->columns.d, rare = 0;
+    double share = metric->m ? (double)metric->m / (double)metric->engine.problem.n : 1.0; /* of its rows that a matrix is made from */
     for (int64_t j = 0; j < d; j++) {
-        int unknown = largest[j] == 0.0 || is_rare(largest[j], square[j]);
+        int unknown = largest[j] == 0.0 || is_rare(largest[j], share * square[j]);
         metric->moment[j] = unknown ? 1.0 : 0.0;
         rare += unknown;
     }
     if (!rare) return GD_OK;
-    gd_engine all;
-    gd_status status = gd_engine_init(&all, problem, metric->engine.n_threads, metric->engine.hooks);
-    if (!status) status = find_spread(&all, metric->center, largest, square);
-    gd_engine_free(&all);
+    gd_status status = GD_OK;
+    if (metric->rows) {
+        gd_engine all;
+        status = gd_engine_init(&all, problem, metric->engine.n_threads, metric->engine.hooks);
+        if (!status) status = find_spread(&all, metric->center, largest, square);
+        gd_engine_free(&all);
+    }
     for (int64_t j = 0; j < d; j++) metric->moment[j] *= isfinite(square[j]) ? square[j] / (double)problem->n : 0.0;
     return status;
 }
@@ -110,7 +92,7 @@ static gd_status find_columns(gd_metric *metric, const gd_problem *problem) {
     for (int64_t j = 0; !status && j < d; j++)
         if (!isfinite(metric->center[j])) metric->center[j] = 0.0;
     if (!status) status = find_spread(engine, metric->center, largest, square);
-    if (!status && metric->rows) status = find_moments(metric, problem, largest, square);
+    if (!status && (metric->rows || metric->m)) status = find_moments(metric, problem, largest, square);
     for (int64_t j = 0; !status && j < d; j++) {
         int exponent = 0;
         if (largest[j] > 0.0 && isfinite(largest[j])) frexp(largest[j], &exponent);
@@ -130,7 +112,10 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
         if (!metric->rows) return GD_NO_MEMORY;
         sample.rows = metric->rows, sample.n = m;
     }
-    sample.double_lanes = sample.double_lanes || !float_lanes;
+    int alike = problem->n_outputs == 1 || problem->loss == gd_loss_squared_error;
+    int64_t each = alike || diagonal ? 0 : gd_rows_of_a_class(problem, sample.n);
+    metric->m = 2 * each < sample.n ? each : 0;
+    sample.double_lanes = sample.double_lanes || !(float_lanes || metric->m);
     gd_status status = gd_engine_init(&metric->engine, &sample, n_threads, hooks);
     if (status) return status;
     int64_t k = problem->n_outputs, d = problem->X.n_cols, p = d + (problem->fit_intercept ? 1 : 0);
@@ -140,20 +125,20 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     metric->diagonal = diagonal;
     metric->proximal = gd_is_proximal(problem) && !diagonal;
     /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
-    int alike = k == 1 || problem->loss == gd_loss_squared_error;
-    int dear = (double)k * (double)matrix * 8.0 > 64e6 || (double)k * (double)sample.n * (double)matrix > 1e9;
+    int dear = diagonal ? (double)k * (double)p * 8.0 > 64e6 || (double)k * (double)sample.n * (double)p > 1e9 : each == 0;
     metric->n_factors = alike || dear ? 1 : k;
-    int64_t f = metric->n_factors, threads = metric->engine.n_threads;
-    int64_t room = diagonal ? p_pad : (3 * GD_GRAM_ROWS + PANEL) * p_pad;
+    int64_t f = metric->n_factors, of_rows = 2 * f * (sample.n + metric->m);
     int64_t factor = metric->proximal ? gd_quadratic_room_size(p, p_pad) : 0;
-    double *at = metric->arena = gd_alloc(f * matrix + factor + 3 * d + 2 * f * sample.n + p + k + threads * room, 8);
+    double *at = metric->arena = gd_alloc(f * matrix + factor + f * p + 3 * d + of_rows + k + p_pad, 8);
     if (!at) return GD_NO_MEMORY;
-    metric->room = at, at += threads * room;
+    metric->room = at, at += p_pad;
+    metric->chosen = (int64_t *)(void *)at, at += f * metric->m;
+    metric->chosen_h = at, at += f * metric->m;
     metric->model = at, at += f * matrix;
     metric->factor = metric->proximal ? at : metric->model, at += factor;
     metric->h = at, at += f * sample.n;
     metric->h_built = at, at += f * sample.n;
-    metric->least = at, at += p;
+    metric->least = at, at += f * p;
     metric->bias = at, at += k;
     metric->center = at, at += d;
     metric->scale = at, at += d;
@@ -161,6 +146,8 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     metric->columns = (gd_columns){metric->center, metric->scale, d, p, p_pad};
     return find_columns(metric, problem);
 }
+
+int gd_metric_is_exact(const gd_metric *metric) { return !metric->rows && !metric->m; }
 
 int gd_metric_guesses(const gd_metric *metric, int64_t n) {
     double p = (double)metric->p, cost = (double)metric->n_factors * (double)n * p * p;
@@ -185,6 +172,8 @@ static void curvature_task(void *context, int64_t block, int worker) {
     if (gd_engine_ends(engine, worker)) return;
     engine->kernels->curvature[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, metric->h + first,
                                                      metric->n_factors > 1 ? n : 0);
+    for (int64_t f = 0; metric->row_weight && f < metric->n_factors; f++)
+        for (int64_t i = first; i < first + count; i++) metric->h[f * n + i] *= metric->row_weight[i];
 }
 
 static double moved(const gd_metric *metric) {
@@ -204,42 +193,6 @@ static void bend_if_flat(gd_metric *metric, double weight_mean) {
 }
 
 /* ---- the matrix --------------------------------------------------------------------------------------------------- */
-
-typedef struct gd_gram_job {
-    gd_metric *metric;
-    const double *h;
-    double *parts;      /* (n_parts, p, p_pad) */
-    int64_t n_parts, part_rows, n_panels;
-} gd_gram_job;
-
-/* Panel j of part i: the rows of a part are summed in order by whoever gets the task; parts are fixed by n alone. */
-static void gram_task(void *context, int64_t task, int worker) {
-    const gd_gram_job *job = context;
-    gd_metric *metric = job->metric;
-    gd_engine *engine = &metric->engine;
-    int64_t p = metric->p, p_pad = metric->p_pad, part = task / job->n_panels, j0 = task % job->n_panels * PANEL;
-    int64_t from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows);
-    double *A = (double *)metric->room + worker * (3 * GD_GRAM_ROWS + PANEL) * p_pad;
-    for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
-        if (gd_engine_ends(engine, worker)) return;
-        engine->kernels->gram[engine->pass.doubles](&engine->pass, &engine->scratch[worker], &metric->columns, job->h + at, at, gd_min(to - at, GD_BLOCK_ROWS),
-                                                    j0, gd_min(p, j0 + PANEL), A, A + 2 * GD_GRAM_ROWS * p_pad,
-                                                    A + 3 * GD_GRAM_ROWS * p_pad, job->parts + part * p * p_pad);
-    }
-}
-
-static gd_status sum_gram(gd_metric *metric, const double *h, double *H) {
-    int64_t n = metric->engine.problem.n, size = metric->p * metric->p_pad;
-    int64_t n_blocks = (n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, n_parts = metric->p > 4 * PANEL ? 1 : gd_min(MOST_PARTS, n_blocks);
-    gd_gram_job job = {metric, h, H, n_parts, (n_blocks + n_parts - 1) / n_parts * GD_BLOCK_ROWS, (metric->p + PANEL - 1) / PANEL};
-    memset(H, 0, sizeof *H * (size_t)size);
-    if (n_parts > 1 && !(job.parts = gd_alloc(n_parts * size, 8))) return GD_NO_MEMORY;
-    gd_parallel(n_parts * job.n_panels, gram_task, &job, metric->engine.n_threads);
-    for (int64_t part = 0; n_parts > 1 && part < n_parts; part++)
-        for (int64_t j = 0; j < size; j++) H[j] += job.parts[part * size + j];
-    if (n_parts > 1) gd_release(job.parts);
-    return metric->engine.interrupted ? GD_INTERRUPTED : GD_OK;
-}
 
 static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagonal) {
     gd_engine *engine = &metric->engine;
@@ -267,16 +220,19 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
  * 1e-10 of each diagonal element, 1e-7 with fewer rows than columns, where it alone decides among the solutions and rounding
  * must not. With rounded kinks so few rows bend that it would outdo the penalty, and hide what is left to gain. More where a column has
  * no curvature at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
-static void complete(gd_metric *metric, const double *h, double *H, double weight_sum) {
+static void complete(const gd_metric *metric, const double *h, double *H, double weight_sum, double *least) {
     int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
     double l2 = metric->engine.problem.l2, top = 0.0, bend = 0.0;
     int rounded = metric->engine.problem.smoothing > 0.0;
-    double damping = gd_metric_bent_rows(metric) < p && !rounded ? 1e-7 : 1e-10;
+    double damping = metric->bent_rows < p && !rounded ? 1e-7 : 1e-10;
+    if (metric->m) damping = 0.1 * (double)p / (double)metric->m; /* few rows make light of what only others tell */
     if (metric->diagonal)
         for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
     else
-        for (int64_t j = 0; j < p * metric->p_pad; j++) H[j] /= weight_sum;
-    for (int64_t i = 0; i < metric->engine.problem.n; i++) bend += h[i] / weight_sum;
+        for (int64_t j = 0; j < p; j++)
+            for (int64_t l = j; l < p; l++) H[j * metric->p_pad + l] /= weight_sum;
+    for (int64_t i = 0; i < metric->engine.problem.n; i++) bend += h[i];
+    bend /= weight_sum;
     for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] = fmax(H[j * step], bend * metric->moment[j]);
     for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] += l2 * metric->scale[j] * metric->scale[j];
     for (int64_t j = 0; j < p; j++) top = fmax(top, H[j * step]);
@@ -284,46 +240,107 @@ static void complete(gd_metric *metric, const double *h, double *H, double weigh
     for (int64_t j = 0; j < p; j++) {
         double *diagonal = &H[j * step];
         *diagonal = fmax(*diagonal * (1.0 + damping), 1e-14 * top);
-        metric->least[j] = 1e-12 * *diagonal;
+        least[j] = 1e-12 * *diagonal;
     }
-    if (metric->diagonal) return;
+    if (!metric->proximal) return;
     for (int64_t j = 1; j < p; j++)
         for (int64_t l = 0; l < j; l++) H[j * metric->p_pad + l] = H[l * metric->p_pad + j];
 }
 
+/* Do all outputs bend in proportion, as at all-zero weights? Then one matrix, times a number each, does for all. */
+static int is_proportional(const gd_metric *metric, int64_t output) {
+    int64_t n = metric->engine.problem.n;
+    const double *first = metric->h, *h = metric->h + output * n;
+    double a = 0.0, b = 0.0;
+    for (int64_t i = 0; i < n && (i < 64 || a > 0.0); i++) a += first[i], b += h[i];
+    for (int64_t i = 0; i < n; i++)
+        if (fabs(h[i] * a - first[i] * b) > 1e-9 * first[i] * b) return 0;
+    return a > 0.0 && b > 0.0;
+}
+
+static gd_gram choose(gd_metric *metric, int64_t f, int64_t m, double *H) {
+    const gd_problem *problem = &metric->engine.problem;
+    const double *h = metric->h + f * problem->n;
+    if (metric->m == 0) return (gd_gram){NULL, problem->n, h, H};
+    int64_t *rows = metric->chosen + f * metric->m;
+    double *chosen_h = metric->chosen_h + f * metric->m;
+    int64_t count = gd_choose_rows(problem->n, h, m, rows, chosen_h);
+    for (int64_t i = 0; i < count; i++) {
+        chosen_h[i] *= h[rows[i]];
+        if (problem->rows) rows[i] = problem->rows[rows[i]];
+    }
+    metric->engine.rows_read += (double)count;
+    return (gd_gram){rows, count, chosen_h, H};
+}
+
+static gd_status sum_matrices(gd_metric *metric) {
+    int64_t n = metric->engine.problem.n, f = metric->n_factors, matrix = metric->p * metric->p_pad, alike = 1;
+    gd_gram *grams = gd_alloc(f, sizeof *grams);
+    if (!grams) return GD_NO_MEMORY;
+    while (alike < f && is_proportional(metric, alike)) alike++;
+    int64_t count = alike == f ? 1 : f, m = alike == f ? gd_min(f, 4) * metric->m : metric->m;
+    for (int64_t c = 0; c < count; c++) grams[c] = choose(metric, c, gd_min(m, n), metric->model + c * matrix);
+    gd_status status = gd_gram_sum(&metric->engine, &metric->columns, grams, count);
+    gd_release(grams);
+    for (int64_t c = count; !status && c < f; c++) {
+        double first = 0.0, own = 0.0;
+        for (int64_t i = 0; i < n; i++) first += metric->h[i], own += metric->h[c * n + i];
+        for (int64_t j = 0; j < matrix; j++) metric->model[c * matrix + j] = own / first * metric->model[j];
+    }
+    return status;
+}
+
+typedef struct gd_finish_job { gd_metric *metric; double weight_sum; int one_by_one; } gd_finish_job;
+
+static void finish_task(void *context, int64_t f, int worker) {
+    const gd_finish_job *job = context;
+    gd_metric *metric = job->metric;
+    gd_engine *engine = &metric->engine;
+    int64_t p = metric->p, p_pad = metric->p_pad;
+    double *H = metric->model + f * p * (metric->diagonal ? 1 : p_pad), *least = metric->least + f * p;
+    complete(metric, metric->h + f * engine->problem.n, H, job->weight_sum, least);
+    if (metric->diagonal || metric->proximal) return;
+    if (job->one_by_one) gd_cholesky_together(engine, p, p_pad, H, least);
+    else gd_cholesky(engine, worker, p, p_pad, H, least);
+}
+
+static int64_t count_bent(const gd_metric *metric) {
+    int64_t rows = 0;
+    for (int64_t i = 0; i < metric->n_factors * metric->engine.problem.n; i++) rows += metric->h_built[i] > 0.0;
+    return rows / metric->n_factors;
+}
+
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved) {
     gd_engine *engine = &metric->engine;
-    int64_t n = engine->problem.n, matrix = metric->diagonal ? metric->p : metric->p * metric->p_pad;
-    double weight_sum = 0.0, ignored;
+    int64_t n = engine->problem.n;
+    double weight_sum = (double)n, ignored;
+    gd_status status = GD_OK;
     gd_engine_set_weights(engine, weights);
     gd_parallel((n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, curvature_task, metric, engine->n_threads);
+    engine->rows_read += (double)n;
     if (engine->interrupted) return GD_INTERRUPTED;
-    for (int64_t f = 0; metric->row_weight && f < metric->n_factors; f++)
-        for (int64_t i = 0; i < n; i++) metric->h[f * n + i] *= metric->row_weight[i];
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
-    gd_status status = GD_OK;
+    metric->bent_rows = count_bent(metric);
     if (metric->row_weight) weight_sum = metric->row_weight_sum;
-    else if (engine->problem.weight.data)
-        status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
-    else weight_sum = (double)n;
+    else if (engine->problem.weight.data) status = gd_engine_batch(engine, NULL, 0, 0, n, weights, &ignored, NULL, &weight_sum);
     bend_if_flat(metric, weight_sum > 0.0 ? weight_sum / (double)n : 1.0);
-    for (int64_t f = 0; !status && f < metric->n_factors; f++) {
-        double *H = metric->model + f * matrix;
-        status = metric->diagonal ? sum_diagonal(metric, metric->h + f * n, H) : sum_gram(metric, metric->h + f * n, H);
-        if (status) break;
-        complete(metric, metric->h + f * n, H, weight_sum > 0.0 ? weight_sum : 1.0);
-        if (!metric->diagonal && !metric->proximal) gd_cholesky(engine, 0, metric->p, metric->p_pad, H, metric->least);
-        if (engine->interrupted) status = GD_INTERRUPTED;
-    }
+    if (!status && !metric->diagonal) status = sum_matrices(metric);
+    for (int64_t f = 0; !status && metric->diagonal && f < metric->n_factors; f++)
+        status = sum_diagonal(metric, metric->h + f * n, metric->model + f * metric->p);
+    gd_finish_job job = {metric, weight_sum > 0.0 ? weight_sum : 1.0, metric->n_factors < engine->n_threads};
+    if (!status) gd_parallel(metric->n_factors, finish_task, &job, job.one_by_one ? 1 : engine->n_threads);
+    if (!status) status = gd_engine_state(engine);
     metric->built = !status;
     return status;
 }
 
-int64_t gd_metric_bent_rows(const gd_metric *metric) {
-    int64_t rows = 0;
-    for (int64_t i = 0; i < metric->n_factors * metric->engine.problem.n; i++) rows += metric->h_built[i] > 0.0;
-    return rows / metric->n_factors;
+double gd_metric_penalty_share(const gd_metric *metric) {
+    double least = 1.0;
+    for (int64_t f = 0; f < metric->n_factors; f++)
+        for (int64_t j = 0; j < metric->columns.d; j++)
+            least = fmin(least, metric->engine.problem.l2 * metric->scale[j] * metric->scale[j] / metric->model[f * metric->p + j]);
+    return least;
 }
 
 /* ---- for several models ---------------------------------------------------------------------------------------------- */
@@ -344,6 +361,7 @@ gd_metric gd_metric_view(const gd_metric *metric, const gd_model *model, double 
     gd_metric_aim(&view, model, NULL, 0.0);
     view.model = view.factor = matrices;
     view.arena = view.room = NULL, view.rows = NULL;
+    view.engine.n_threads = 1; /* it is worked on by one of several */
     return view;
 }
 
@@ -356,32 +374,44 @@ void gd_metric_lend(gd_metric *view, double *scratch, gd_engine *watch, int work
 
 /* ---- using it ------------------------------------------------------------------------------------------------------ */
 
-void gd_cholesky(gd_engine *engine, int worker, int64_t p, int64_t p_pad, double *H, const double *least) {
-    for (int64_t k = 0; k < p && !gd_engine_ends(engine, worker); k += GD_PANEL_ROWS) engine->kernels->cholesky(p, p_pad, H, least, k);
+typedef struct gd_solve_job { const gd_metric *metric; const double *in; double *out; int half; int64_t some; } gd_solve_job;
+
+/* Some outputs: those that share a factor, or one. */
+static void solve_task(void *context, int64_t task, int worker) {
+    const gd_solve_job *job = context;
+    const gd_metric *metric = job->metric;
+    int64_t p = metric->p, p_pad = metric->p_pad, c = task * job->some, count = gd_min(job->some, metric->k - c);
+    const double *in = job->in + c * p, *U = metric->factor + (metric->n_factors == 1 ? 0 : c) * p * p_pad;
+    double *out = job->out + c * p;
+    (void)worker;
+    if (job->half) gd_cholesky_halve(p, p_pad, U, count, in, out);
+    else gd_cholesky_solve_each(p, p_pad, U, count, in, out);
 }
 
-/* By rows of U: forward with axpys, back with dots. */
-void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x) {
-    if (x != in) memcpy(x, in, sizeof *x * (size_t)p);
-    for (int64_t k = 0; k < p; k++) {
-        const double *row = U + k * p_pad;
-        double value = x[k] /= row[k];
-        for (int64_t j = k + 1; j < p; j++) x[j] -= row[j] * value;
-    }
-    for (int64_t k = p - 1; k >= 0; k--) {
-        const double *row = U + k * p_pad;
-        x[k] = (x[k] - gd_dot(p - k - 1, row + k + 1, x + k + 1)) / row[k];
-    }
+static void solve_each(gd_solve_job *job) {
+    const gd_metric *metric = job->metric;
+    int alone = metric->size * metric->p < 1 << 20; /* or a thread would cost more than it brings */
+    int threads = alone ? 1 : metric->engine.n_threads;
+    job->some = metric->n_factors > 1 ? 1 : (metric->k + threads - 1) / threads;
+    gd_parallel((metric->k + job->some - 1) / job->some, solve_task, job, threads);
+}
+
+static void divide(const gd_metric *metric, const double *in, double *out) {
+    for (int64_t c = 0; c < metric->k; c++)
+        for (int64_t j = 0; j < metric->p; j++) {
+            int64_t at = c * metric->p + j;
+            out[at] = in[at] / metric->model[metric->n_factors == 1 ? j : at];
+        }
 }
 
 void gd_metric_solve(const gd_metric *metric, const double *in, double *out) {
-    int64_t p = metric->p;
-    for (int64_t c = 0; c < metric->k; c++) {
-        int64_t f = metric->n_factors == 1 ? 0 : c;
-        if (metric->diagonal)
-            for (int64_t j = 0; j < p; j++) out[c * p + j] = in[c * p + j] / metric->model[f * p + j];
-        else gd_cholesky_solve(p, metric->p_pad, metric->factor + f * p * metric->p_pad, in + c * p, out + c * p);
-    }
+    if (metric->diagonal) divide(metric, in, out);
+    else solve_each(&(gd_solve_job){.metric = metric, .in = in, .out = out});
+}
+
+double gd_metric_norm(const gd_metric *metric, const double *in, double *room) {
+    solve_each(&(gd_solve_job){.metric = metric, .in = in, .out = room, .half = 1});
+    return gd_dot(metric->size, room, room);
 }
 
 double gd_metric_clip(const gd_metric *metric, int64_t output, int64_t j, double v) {

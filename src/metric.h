@@ -2,7 +2,9 @@
 #ifndef GDFAST_METRIC_H
 #define GDFAST_METRIC_H
 
+#include "cholesky.h"
 #include "run.h"
+#include "sample.h"
 
 /* Coordinates. Columns are centred and scaled in algebra only: u_j = (x_j - center_j) scale_j, so that with
  *   w_j = scale_j v_j,   b = b' - sum_j center_j w_j   the scores are the same, z = u.v + b'.
@@ -21,10 +23,14 @@ typedef struct gd_metric {
     double *factor;        /* (n_factors, p, p_pad) Cholesky, in the memory of model; proximal: room of a quadratic */
     double *h, *h_built;   /* (n_factors, m) curvature now, and when the metric was built */
     double *bias;          /* (k) without an intercept to fit: the given biases, which stay */
-    double *least;         /* (p) smallest pivots */
+    double *least;         /* (n_factors, p) smallest pivots */
     const double *row_weight; /* (m) what s of a row is multiplied with, NULL: 1 */
     double row_weight_sum;    /* then: the sum of s times that */
-    void *arena, *room;    /* room: scratch of the gram tasks */
+    void *arena, *room;    /* room: scratch of gd_metric_minimise and of the diagonal */
+    int64_t m;             /* rows that each matrix is made from, the more likely the more they bend; 0: all of the engine's */
+    int64_t *chosen;       /* (n_factors, m) */
+    double *chosen_h;      /* (n_factors, m) */
+    int64_t bent_rows;     /* had any curvature when it was built: of each output on average */
     int built;
     gd_engine *watch;      /* whom gd_metric_minimise asks whether to stop, and on which thread */
     int worker;
@@ -32,28 +38,22 @@ typedef struct gd_metric {
 
 enum { GD_WIDEST_METRIC = 2048 /* columns: beyond, only the diagonal */ };
 
-/* How many rows a metric is best made from; 0: all of them. smooth: the loss has no kinks. */
-int64_t gd_metric_rows(const gd_problem *problem, int smooth);
-
 /* m rows at most; 0: all of them. */
 gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, int diagonal, int float_lanes, int n_threads,
                          const gd_hooks *hooks);
 void gd_metric_free(gd_metric *metric);
 
+/* Is it made from all rows that the engine reads, which are all? */
+int gd_metric_is_exact(const gd_metric *metric);
+
 /* Does what it says of some columns rest on a guess, where a metric of all n rows, which knows, would not cost too much? */
 int gd_metric_guesses(const gd_metric *metric, int64_t n);
 
-/* Row numbers (m), one in each of m equal stretches of a problem's rows; NULL if out of memory. */
-int64_t *gd_sample_rows(const gd_problem *problem, int64_t m);
-
-/* gd_kernels.cholesky, all panels; left half way, which the engine then tells, if the call is to end. worker: the thread it runs on. */
-void gd_cholesky(gd_engine *engine, int worker, int64_t p, int64_t p_pad, double *H, const double *least);
-
-/* U'U x = in, U (p, p_pad) as that leaves it. x may be in. */
-void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x);
-
 /* Build at these weights (gd_run layout), unless the curvature has moved by less than `unless_moved` of itself since. */
 gd_status gd_metric_build(gd_metric *metric, const double *weights, double unless_moved);
+
+/* Of a diagonal: the least share that the penalty has in what a weight bends E by. */
+double gd_metric_penalty_share(const gd_metric *metric);
 
 /* The next build is for this model; row_weight (m) or NULL, and its sum, as above. */
 void gd_metric_aim(gd_metric *metric, const gd_model *model, const double *row_weight, double row_weight_sum);
@@ -67,11 +67,11 @@ int64_t gd_metric_matrices(const gd_metric *metric);
 void gd_metric_lend(gd_metric *view, double *scratch, gd_engine *watch, int worker);
 int64_t gd_metric_scratch(const gd_metric *metric);
 
-/* How many rows (over all outputs) had any curvature when the metric was built. */
-int64_t gd_metric_bent_rows(const gd_metric *metric);
-
 /* out = M^-1 in, both (size). */
 void gd_metric_solve(const gd_metric *metric, const double *in, double *out);
+
+/* in' M^-1 in; not of a diagonal. room (size) */
+double gd_metric_norm(const gd_metric *metric, const double *in, double *room);
 
 /* Where L1 or bounds act: x (p) = argmin gradient.delta + delta'H delta / 2 + l1 ||w||_1 within the bounds, x = v + delta, for one output.
  * Returns how much less that is than at v. */

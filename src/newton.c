@@ -14,7 +14,7 @@
 #include "updates.h"
 #include "walk.h"
 
-enum { MOST_SAMPLE_STEPS = 50, MOST_ROWS = 1 << 19 /* of a sample */ };
+enum { MOST_SAMPLE_STEPS = 50, MOST_ROWS = 1 << 19 /* of a sample */, DEAR = 100 /* passes that making a metric costs */ };
 
 /* ---- evaluation ----------------------------------------------------------------------------------------------------- */
 
@@ -50,14 +50,15 @@ static gd_status record(gd_walk *work, double eta, int *stop) {
 
 static gd_status rebuild(gd_walk *work) {
     gd_metric_to_weights(work->metric, work->v, work->weights);
-    return gd_metric_build(work->metric, work->weights, work->exact ? 0.0 : 0.1);
+    if (work->metric->m) work->pairs.count = 0; /* of steps where classes bent otherwise */
+    return gd_metric_build(work->metric, work->weights, work->exact || (work->metric->m && !work->metric->proximal) ? 0.0 : 0.1);
 }
 
 /* Descend E over the engine's rows from work->v until the decrement is within tol of E. recording: these are the caller's
  * epochs, else a warm-up on the sample. *stop: converged or ended by the caller; 0: out of steps. */
 static gd_status minimise(gd_walk *work, gd_engine *engine, double tol, int64_t max_steps, int recording, int *stop) {
     int same_width = work->metric->engine.problem.smoothing == engine->problem.smoothing;
-    gd_walk_begin(work, &engine->problem, engine->pass.narrow, !work->metric->rows && same_width);
+    gd_walk_begin(work, &engine->problem, engine->pass.narrow, gd_metric_is_exact(work->metric) && same_width);
     for (gd_status status = GD_OK; work->n_steps < max_steps && !*stop;) {
         gd_next next = gd_walk_plan(work, tol, 0);
         if (next == GD_REBUILD) {
@@ -126,38 +127,49 @@ static void classify(gd_walk *work, int stop) {
 }
 
 /* The sample has proved too small: a metric of more rows, 0 of all. Where we are stays where it is. */
-static gd_status refine(gd_walk *work, int64_t rows) {
+static gd_status refine(gd_walk *work, int64_t rows, int float_lanes) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     const gd_problem *problem = &run->engine.problem;
     gd_metric_to_weights(metric, work->v, work->weights);
     gd_metric_free(metric);
-    gd_status status = gd_metric_init(metric, problem, rows, 0, 0, run->settings->n_threads, run->engine.hooks);
+    gd_status status = gd_metric_init(metric, problem, rows, 0, float_lanes, run->settings->n_threads, run->engine.hooks);
     if (!status) status = gd_metric_build(metric, work->weights, 0.0);
     if (status) return status;
+    work->sure = 0;
     work->rescale = problem->softmax && metric->n_factors == 1;
     gd_metric_from_weights(metric, work->weights, work->v);
     return evaluate(work, &run->engine, work->v, &work->error, work->gradient);
 }
 
 /* Steps in the metric of ever larger samples, as long as making it costs no more than some ten passes. Whoever has arrived by a guess at
- * what the sample hardly sees makes sure over all rows. */
+ * what the sample hardly sees makes sure over all rows. Where making one is dear, quasi-Newton steps from its diagonal alone may take as
+ * many passes first: where the penalty is large enough to prove that they have arrived, to the end, in which case float lanes are
+ * good enough for the metric, too; else to where it need not be made several times, and whether they have arrived, it has to tell. */
+static const double NEAR = 1e-3, ENOUGH_PENALTY = 1e-3;
+
 static gd_status descend_in_stages(gd_walk *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     const gd_settings *settings = run->settings;
     gd_status status = GD_OK;
     int stop = 0;
-    for (int64_t stage = 12; !status; stage *= 2) {
+    for (int64_t stage = 12, sure = work->sure; !status; stage *= 2) {
         int64_t left = settings->max_iter - run->report->n_iter;
         int64_t n = run->engine.problem.n, rows = 4 * metric->engine.problem.n;
         double a_pass = (double)run->engine.problem.n * (double)metric->k;
-        int last = !metric->rows || metric->diagonal || rows > MOST_ROWS || (double)rows * (double)metric->p > 40.0 * a_pass;
-        status = minimise(work, &run->engine, settings->tol, last ? left : gd_min(stage, left), 1, &stop);
+        int first = metric->diagonal && metric->columns.d <= GD_WIDEST_METRIC;
+        int last = !first && (!metric->rows || metric->diagonal || rows > MOST_ROWS || (double)rows * (double)metric->p > 40.0 * a_pass);
+        int64_t most = first ? (int64_t)gd_metric_cost(&run->engine.problem) : last ? left : stage;
+        double tol = first && !sure ? fmax(settings->tol, NEAR) : settings->tol;
+        status = minimise(work, &run->engine, tol, gd_min(most, left), 1, &stop);
         int goes_on = run->report->reason == GD_STOP_MAX_ITER && run->report->n_iter < settings->max_iter;
-        if (stop && goes_on && gd_metric_guesses(metric, n)) stop = 0, rows = n;
+        if (first && goes_on && !(stop && sure)) {
+            stop = 0, rows = gd_metric_rows(&run->engine.problem, 1), stage = 6;
+            run->report->method = GD_METHOD_NEWTON;
+        } else if (stop && goes_on && gd_metric_guesses(metric, n)) stop = 0, rows = n;
         else if (stop || last || !goes_on) break;
-        if (!status) status = refine(work, rows > n / 2 ? 0 : rows);
+        if (!status) status = refine(work, rows > n / 2 ? 0 : rows, first && sure);
     }
     if (status) return status;
     gd_metric_to_weights(metric, work->v, work->weights);
@@ -201,20 +213,22 @@ static gd_status descend_smooth(gd_walk *work) {
 gd_status gd_newton(gd_run *run) {
     const gd_problem *problem = &run->engine.problem;
     int smooth = gd_loss_is_smooth(problem->loss), wide = problem->X.n_cols > GD_WIDEST_METRIC;
-    int exact = problem->loss == gd_loss_squared_error;
+    int exact = problem->loss == gd_loss_squared_error, kinks = !smooth || problem->loss == gd_loss_huber;
+    int diagonal = wide || (!exact && !kinks && !gd_is_proximal(problem) && gd_metric_cost(problem) > DEAR);
     gd_metric metric;
     gd_walk work = {.run = run, .metric = &metric};
     double *arena = NULL;
     int64_t rows = wide ? 4096 : gd_metric_rows(problem, smooth);
     int float_lanes = exact && rows == 0 && !run->engine.pass.doubles && problem->n > 20000;
-    gd_status status = gd_metric_init(&metric, problem, rows, wide, float_lanes, run->settings->n_threads, run->engine.hooks);
-    work.rescale = wide || (problem->softmax && metric.n_factors == 1);
+    gd_status status = gd_metric_init(&metric, problem, rows, diagonal, float_lanes, run->settings->n_threads, run->engine.hooks);
+    work.rescale = diagonal || (problem->softmax && metric.n_factors == 1);
     if (!status) status = allocate(&work, &arena);
     if (!status) status = start_biases(&work);
     if (!status && smooth) status = gd_metric_build(&metric, run->state->weights, 0.0);
+    work.sure = !status && diagonal && !wide && gd_metric_penalty_share(&metric) >= ENOUGH_PENALTY;
     if (!status && problem->loss == gd_loss_huber && !metric.rows) /* a bend that few rows reach is a kink */
-        smooth = gd_metric_bent_rows(&metric) >= gd_max(5 * metric.p, problem->n / 10);
-    run->report->method = !smooth ? GD_METHOD_SMOOTHED : gd_is_proximal(problem) ? GD_METHOD_PROXIMAL : wide ? GD_METHOD_DIAGONAL
+        smooth = metric.bent_rows >= gd_max(5 * metric.p, problem->n / 10);
+    run->report->method = !smooth ? GD_METHOD_SMOOTHED : gd_is_proximal(problem) ? GD_METHOD_PROXIMAL : diagonal ? GD_METHOD_DIAGONAL
                           : exact && rows == 0 ? GD_METHOD_GRAM : GD_METHOD_NEWTON;
     if (!status) status = smooth ? descend_smooth(&work) : descend_smoothed(&work);
     run->engine.rows_read += metric.rows ? 0.0 : metric.engine.rows_read;

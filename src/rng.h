@@ -21,6 +21,9 @@ static inline uint64_t gd_mix(uint64_t x) {
     return x ^ (x >> 31);
 }
 
+/* A fixed number in [0, 1) for each i. */
+static inline double gd_within(int64_t i) { return (double)(gd_mix((uint64_t)i) >> 11) * 0x1p-53; }
+
 static inline void gd_shuffle_start(gd_shuffle *s, int64_t n, uint64_t seed, int64_t epoch) {
     int bits = 1;
     while (bits < 63 && (1ULL << bits) < (uint64_t)n) bits++;

@@ -8,8 +8,12 @@
 #include "updates.h"
 
 double gd_dot(int64_t n, const double *x, const double *y) {
-    double sum = 0.0;
-    for (int64_t j = 0; j < n; j++) sum += x[j] * y[j];
+    double lanes[GD_LANES_D] = {0.0}, sum = 0.0; /* so that no addition waits for the one before */
+    int64_t j = 0;
+    for (; j + GD_LANES_D <= n; j += GD_LANES_D)
+        for (int l = 0; l < GD_LANES_D; l++) lanes[l] += x[j + l] * y[j + l];
+    for (int l = 0; j < n; j++, l++) lanes[l] += x[j] * y[j];
+    for (int l = 0; l < GD_LANES_D; l++) sum += lanes[l];
     return sum;
 }
 

@@ -6,7 +6,7 @@
 
 #include "updates.h"
 
-enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW };
+enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, DOUBT = 2 /* gains shrink ever more slowly */, FIRST_DOUBT = 10 };
 
 int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
 
@@ -39,15 +39,41 @@ static void remember(gd_walk *walk) {
     if (product > 1e-12 * gd_norm(size, s) * gd_norm(size, y)) pairs->rho[pairs->count++] = 1.0 / product;
 }
 
-/* Softmax does not change where the same is added to all outputs, so that at the minimum the penalised weights of a feature have mean 0. The
- * metric, made for each output by itself, does not see how little else there is to gain in that direction: go there at once. */
+/* argmin_t sum_c l1 |w_c - t| + l2 / 2 (w_c - t)^2 of k weights, which are sorted here: their mean without L1, a median without L2, the one
+ * nearest to 0 if there are several. */
+static double best_shift(int64_t k, double *w, double l1, double l2) {
+    double sum = 0.0;
+    for (int64_t c = 0; c < k; c++) {
+        double own = w[c];
+        int64_t at = c;
+        for (sum += own; l1 > 0.0 && at > 0 && w[at - 1] > own; at--) w[at] = w[at - 1];
+        w[at] = own;
+    }
+    if (l1 == 0.0) return sum / (double)k;
+    for (int64_t c = 0; c < k; c++) { /* the slope beyond w_c is that of c + 1 weights less that of the others */
+        double lean = l1 * (double)(2 * (c + 1) - k), beyond = lean + l2 * ((double)k * w[c] - sum);
+        if (beyond < 0.0) continue;
+        if (beyond == 0.0 && c + 1 < k) return fmin(fmax(w[c], 0.0), w[c + 1]);
+        double before = beyond - 2.0 * l1; /* > 0: between w_c and the one below */
+        return before > 0.0 ? (sum - (lean - 2.0 * l1) / l2) / (double)k : w[c];
+    }
+    return w[k - 1];
+}
+
+/* Softmax does not change where the same is added to all outputs, so that at the minimum the weights of a feature are where that penalises
+ * them least. The metric, made for each output by itself, does not see how little else there is to gain in that direction: go there at
+ * once. */
 static void recentre(gd_walk *walk) {
-    int64_t k = walk->metric->k, p = walk->metric->p;
+    const gd_metric *metric = walk->metric;
+    const gd_problem *problem = &metric->engine.problem;
+    int64_t k = metric->k, p = metric->p;
+    double *w = walk->room;
     for (int64_t j = 0; j < p; j++) {
-        double mean = 0.0;
-        for (int64_t c = 0; c < k; c++) mean += walk->target[c * p + j] / (double)k;
+        double scale = j < metric->columns.d ? metric->scale[j] : 0.0;
+        for (int64_t c = 0; c < k; c++) w[c] = walk->target[c * p + j];
+        double shift = best_shift(k, w, problem->l1 * scale, problem->l2 * scale * scale);
         for (int64_t c = 0; c < k; c++) {
-            walk->target[c * p + j] -= mean;
+            walk->target[c * p + j] -= shift;
             walk->step[c * p + j] = walk->target[c * p + j] - walk->v[c * p + j];
         }
     }
@@ -79,23 +105,27 @@ static void quasi_newton_step(gd_walk *walk) {
     walk->slope = gd_dot(size, walk->gradient, r);
     walk->decrement = -0.5 * walk->slope;
     if (walk->rescale || !pairs->count) return;
-    gd_metric_solve(walk->metric, walk->gradient, q); /* a memory from across a kink makes light of what is left */
-    walk->decrement = fmax(walk->decrement, 0.5 * gd_dot(size, walk->gradient, q));
+    /* a memory from across a kink makes light of what is left */
+    walk->decrement = fmax(walk->decrement, 0.5 * gd_metric_norm(walk->metric, walk->gradient, q));
+}
+
+static double l1_norm(const gd_metric *metric, const double *v) {
+    double norm = 0.0;
+    for (int64_t c = 0; c < metric->k; c++)
+        for (int64_t j = 0; j < metric->columns.d; j++) norm += metric->scale[j] * fabs(v[c * metric->p + j]);
+    return metric->engine.problem.l1 * norm;
 }
 
 static void proximal_step(gd_walk *walk) {
     gd_metric *metric = walk->metric;
-    double l1 = metric->engine.problem.l1;
+    const gd_problem *problem = &metric->engine.problem;
     int64_t p = metric->p;
-    walk->slope = walk->decrement = 0.0;
-    for (int64_t c = 0; c < metric->k; c++) {
+    walk->decrement = 0.0;
+    for (int64_t c = 0; c < metric->k; c++)
         walk->decrement += gd_metric_minimise(metric, c, walk->v + c * p, walk->gradient + c * p, walk->target + c * p);
-        for (int64_t j = c * p; j < (c + 1) * p; j++) {
-            walk->step[j] = walk->target[j] - walk->v[j];
-            walk->slope += walk->gradient[j] * walk->step[j];
-            if (j - c * p < metric->columns.d) walk->slope += l1 * metric->scale[j - c * p] * (fabs(walk->target[j]) - fabs(walk->v[j]));
-        }
-    }
+    if (problem->softmax && !problem->lower && !problem->upper) recentre(walk);
+    for (int64_t j = 0; j < metric->size; j++) walk->step[j] = walk->target[j] - walk->v[j];
+    walk->slope = gd_dot(metric->size, walk->gradient, walk->step) + l1_norm(metric, walk->target) - l1_norm(metric, walk->v);
 }
 
 static void find_step(gd_walk *walk) {
@@ -122,11 +152,11 @@ double gd_walk_best_bias(const gd_problem *problem, double slope) {
 /* ---- the machine ---------------------------------------------------------------------------------------------------- */
 
 /* What is still to be gained if the gains of the last few steps go on shrinking as they did (Aitken), from the errors of the last
- * 2 WINDOW steps. Where the metric is only proportional to the curvature, the decrement alone would promise too much. */
-static double still_to_gain(const double *errors, int64_t step, double floor) {
-    if (step < 2 * WINDOW) return INFINITY;
-    double now = errors[step % (2 * WINDOW + 1)], middle = errors[(step - WINDOW) % (2 * WINDOW + 1)];
-    double then = errors[(step - 2 * WINDOW) % (2 * WINDOW + 1)], gained = middle - now, factor = gained / (then - middle);
+ * 2 `window` steps. Where the metric is only proportional to the curvature, the decrement alone would promise too much. */
+static double still_to_gain(const double *errors, int64_t step, int64_t window, double floor) {
+    if (step < 2 * window) return INFINITY;
+    double now = errors[step % (2 * WINDOW + 1)], middle = errors[(step - window) % (2 * WINDOW + 1)];
+    double then = errors[(step - 2 * window) % (2 * WINDOW + 1)], gained = middle - now, factor = gained / (then - middle);
     if (gained <= floor) return 0.0;
     return factor < 1.0 ? fmax(gained * factor / (1.0 - factor), 0.0) : INFINITY;
 }
@@ -140,23 +170,57 @@ void gd_walk_begin(gd_walk *walk, const gd_problem *problem, int narrow, int exa
     walk->stalled = walk->trial = walk->precise_enough = walk->pairs.count = 0;
     walk->n_steps = 0;
     walk->t = 1.0, walk->least = INFINITY;
+    walk->built_error = NAN;
 }
+
+/* E - E* at most: with l2, E bends by l2 at least along every weight, so that it cannot fall by more than |gradient|^2 / 2 l2. The bias,
+ * which is not penalised, has its column to itself, centred, and a diagonal metric knows how E bends along it. */
+static double farthest(const gd_walk *walk) {
+    const gd_metric *metric = walk->metric;
+    int64_t p = metric->p, d = metric->columns.d;
+    double sum = 0.0;
+    for (int64_t c = 0; c < metric->k; c++) {
+        const double *g = walk->gradient + c * p, *H = metric->model + (metric->n_factors == 1 ? 0 : c) * p;
+        for (int64_t j = 0; j < d; j++) sum += g[j] / metric->scale[j] * (g[j] / metric->scale[j]) / metric->engine.problem.l2;
+        if (p > d) sum += g[d] * g[d] / H[d];
+    }
+    return 0.5 * sum;
+}
+
+static const double STALE = 0.9; /* of E where the metric was made */
 
 static gd_next arrived_or_try(gd_walk *walk, double tol) {
     double floor = walk->floor_share * walk->first_error; /* E* may be 0 */
     walk->errors[walk->n_steps % (2 * WINDOW + 1)] = walk->error;
-    if (walk->rescale)
-        walk->decrement = fmax(walk->decrement, still_to_gain(walk->errors, walk->n_steps, fmax(floor, 1e-3 * tol * fabs(walk->error))));
+    int by_class = walk->metric->engine.problem.softmax && !walk->rescale; /* some directions bend less than the classes do one by one */
+    int64_t window = walk->rescale ? WINDOW : walk->n_steps < 4 ? 1 : 2;
+    double left = walk->decrement;
+    double least = fmax(floor, 1e-3 * tol * fabs(walk->error)); /* gain that counts */
+    if (walk->rescale || (by_class && walk->n_steps >= 2)) {
+        left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, window, least));
+        if (by_class && gd_is_proximal(&walk->metric->engine.problem)) /* without a memory gains shrink evenly, and may slow down at once */
+            left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, 1, least));
+    } else if (by_class) left *= FIRST_DOUBT;
+    if (walk->sure) left = farthest(walk);
+    if (isfinite(left)) walk->decrement = left;
     walk->stalled = walk->decrement < 0.5 * walk->least ? 0 : walk->stalled + 1;
     walk->least = fmin(walk->least, walk->decrement);
-    if (walk->decrement <= fmax(tol * fabs(walk->error), tol >= 0.0 ? floor : 0.0) || walk->decrement == 0.0) return GD_ARRIVED;
+    if (left <= fmax(tol * fabs(walk->error), tol >= 0.0 ? floor : 0.0) || left == 0.0) return GD_ARRIVED;
     walk->t = 1.0, walk->trial = 0;
     memcpy(walk->new_v, walk->target, sizeof *walk->v * (size_t)walk->metric->size);
     return GD_TRY;
 }
 
+/* May the curvature have changed enough? That of log loss changes about as E does; memory makes up for the rest, where there is one. */
+static int is_stale(const gd_walk *walk) {
+    const gd_problem *problem = &walk->metric->engine.problem;
+    int slow = problem->softmax || (walk->rescale && problem->loss == gd_loss_log_loss);
+    return !slow || gd_is_proximal(problem) || walk->error < STALE * walk->built_error;
+}
+
 gd_next gd_walk_plan(gd_walk *walk, double tol, int again) {
     double before = walk->decrement;
+    if (again || walk->n_steps == 0) walk->built_error = walk->error;
     walk->refreshed |= again;
     walk->trust_metric = walk->exact && walk->refreshed && walk->t == 1.0;
     find_step(walk);
@@ -164,7 +228,7 @@ gd_next gd_walk_plan(gd_walk *walk, double tol, int again) {
         walk->pairs.count = 0;
         find_step(walk);
     }
-    if (!walk->constant && !walk->refreshed && (walk->t < 1.0 || walk->decrement > 0.1 * before)) return GD_REBUILD;
+    if (!walk->constant && !walk->refreshed && (walk->t < 1.0 || walk->decrement > 0.1 * before) && is_stale(walk)) return GD_REBUILD;
     return arrived_or_try(walk, tol);
 }
 

@@ -29,6 +29,7 @@ typedef struct gd_walk {
     double decrement;                 /* estimate of E - E* */
     double slope;                     /* of E (with L1: of its model) along the step */
     int rescale;                      /* the metric is only proportional to the curvature: diagonal, or shared by outputs */
+    int sure;                         /* the penalty bends everything enough to tell how far it is: see farthest */
     int precise_enough;               /* no further progress is possible in this arithmetic */
     /* since gd_walk_begin */
     int exact;                        /* the metric is that of all rows */
@@ -40,6 +41,7 @@ typedef struct gd_walk {
     int64_t n_steps;
     double t, least;                  /* share of the step last taken; least decrement */
     double floor_share;               /* what E may be off by for rounding, in first_error */
+    double built_error;               /* E where the metric was made */
     double errors[2 * GD_WALK_WINDOW + 1];
 } gd_walk;
 

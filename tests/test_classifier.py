@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_classification
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from gdfast import GDClassifier, reference
+from gdfast import GDClassifier, gradient_descent, reference
 from gdfast._labels import encode_labels
 
 pd = pytest.importorskip("pandas")
@@ -418,3 +418,47 @@ def test_threads_do_not_change_the_bits(digits):
     coefs = [GDClassifier(n_threads=n, max_iter=4, tol=None).fit(X, y).coef_ for n in (1, 2, 3)]
     assert_array_equal(coefs[0], coefs[1])
     assert_array_equal(coefs[0], coefs[2])
+
+
+def test_softmax_on_raw_pixels_takes_few_passes():
+    """Classes bend in few rows, which their metrics are made from: columns on scales of their own cost no passes."""
+    rng = np.random.default_rng(0)
+    n, d, k = 24000, 250, 6
+    mixed = rng.gamma(0.3, 60.0, size=(n, d)) @ (np.eye(d) + 0.3 * rng.random((d, d)) * (rng.random((d, d)) < 0.1))
+    X = np.clip(mixed, 0, 255).astype(np.uint8)
+    scores = X @ rng.normal(scale=0.02, size=(d, k))
+    y = np.argmax(scores - scores.mean(axis=0) + rng.gumbel(size=(n, k)), axis=1)
+    call = {"loss": "log_loss", "alpha": 1e-3, "solver": "auto", "max_iter": 200}
+    found = gradient_descent(X, y, tol=1e-6, **call)
+    best = gradient_descent(X, y, tol=1e-11, **call)
+    assert found.n_passes <= 40
+    assert found.error - best.error <= 2e-6 * best.error
+    other = gradient_descent(X, y, tol=1e-6, n_threads=3, **call)
+    assert_array_equal(found.coef, other.coef)
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine])
+def test_softmax_with_l1_says_how_near_it_is(load):
+    X, y = load(return_X_y=True)
+    call = {"loss": "log_loss", "alpha": 1e-3, "l1_ratio": 1.0, "solver": "auto", "max_iter": 5000}
+    found = gradient_descent(X, y, tol=1e-6, **call)
+    best = gradient_descent(X, y, tol=1e-12, **call)
+    assert found.error - best.error <= 3e-6 * best.error
+
+
+@pytest.mark.parametrize("alpha", [1e-2, 1e-6])
+def test_as_many_columns_as_rows_take_no_metric_on_trust(alpha):
+    """Making one costs hundreds of passes; steps from its diagonal alone stall where columns share factors."""
+    rng = np.random.default_rng(3)
+    n, d = 700, 400
+    X = rng.gamma(0.3, 60.0, (n, 20)) @ rng.random((20, d)) + 20.0 * rng.random((n, d))
+    scores = (X - X.mean(axis=0)) @ rng.standard_normal(d)
+    y = (2.0 * scores / scores.std() + rng.logistic(size=n) > 0).astype(np.int64)
+    call = {"loss": "log_loss", "alpha": alpha, "solver": "auto", "max_iter": 3000}
+    best = gradient_descent(X, y, tol=1e-11, **call)
+    for tol in (1e-3, 1e-6):
+        found = gradient_descent(X, y, tol=tol, **call)
+        assert found.converged
+        assert found.error - best.error <= tol * best.error
+    other = gradient_descent(X, y, tol=1e-6, n_threads=3, **call)
+    assert_array_equal(found.coef, other.coef)

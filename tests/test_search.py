@@ -343,3 +343,21 @@ def test_the_document(capsys, tmp_path, monkeypatch):
     assert names["tried"].n_groups == 1 and names["tried"].estimators[-1] is None
     assert capsys.readouterr().out.count("True") == 3
     assert (tmp_path / "path.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_softmax_of_many_rows_shares_metrics_and_arrives():
+    """Each point of the grid has a metric per class, of rows that bend; all of its folds descend in it."""
+    rng = np.random.default_rng(5)
+    n, d, k = 9000, 150, 6
+    rows = rng.standard_normal((n, d)) * np.exp(rng.standard_normal(d))
+    rows = rows.astype(np.float32)
+    scores = rows @ (rng.standard_normal((d, k)) * 0.2)
+    y = np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
+    alphas = [1e-2, 1e-4]
+    model = GDClassifierCV(alphas=alphas, cv=3, n_threads=2).fit(rows, y)
+    for alpha, coef, intercept in zip(alphas, model.coef_path_, model.intercept_path_, strict=True):
+        best = GDClassifier(alpha=alpha, tol=1e-10).fit(rows, y)
+        found = error_and_gradient(rows, y, coef, intercept, loss="log_loss", alpha=alpha)[0]
+        least = error_and_gradient(rows, y, best.coef_, best.intercept_, loss="log_loss", alpha=alpha)[0]
+        assert found - least <= 1e-6 * least
+    assert_array_equal(GDClassifierCV(alphas=alphas, cv=3, n_threads=3).fit(rows, y).coef_path_, model.coef_path_)
