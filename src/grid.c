@@ -37,6 +37,7 @@ typedef struct gd_journey {
     int64_t size;          /* k d + k */
     int stop_early;
     int apart;             /* models have matrices of their own */
+    double rows_read;      /* by metrics and points of all rows, besides the passes that models share */
     gd_metric builder;     /* makes the matrices of the stage */
     gd_point *points;
     int64_t n_points;
@@ -122,6 +123,8 @@ static gd_status open_builder(gd_journey *journey, int64_t rows) {
 }
 
 static void close_builder(gd_journey *journey) {
+    journey->rows_read += journey->builder.rows ? 0.0 : journey->builder.engine.rows_read;
+    journey->builder.engine.rows_read = 0.0;
     gd_metric_free(&journey->builder);
     gd_release(journey->rows);
     journey->rows = NULL;
@@ -245,6 +248,7 @@ static gd_status descend_sample(gd_journey *journey, int first) {
     for (int64_t i = 0; !status && i < n; i++)
         if (!flock.members[i].lost) gd_metric_to_weights(&flock.members[i].metric, flock.members[i].walk.v, journey->points[i].weights);
     disband(&flock, arena);
+    journey->rows_read += journey->builder.rows ? 0.0 : many.engine.rows_read;
     gd_many_free(&many);
     gd_release(models);
     gd_release(numbers);
@@ -440,7 +444,7 @@ static gd_status descend_grid(const gd_grid *grid, const gd_settings *settings, 
         journey.n_points = batch_of(&journey, journey.points, n - from);
         status = descend_points(&journey, &many, weights, fits);
     }
-    *n_passes = many.engine.rows_read / (double)grid->problem.n;
+    *n_passes = (many.engine.rows_read + journey.rows_read) / (double)grid->problem.n;
     gd_release(points);
     gd_release(journey.order);
     gd_release(journey.first_error);
