@@ -234,8 +234,9 @@ static void complete(const gd_metric *metric, const double *h, double *H, double
     for (int64_t i = 0; i < metric->engine.problem.n; i++) bend += h[i];
     bend /= weight_sum;
     for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] = fmax(H[j * step], bend * metric->moment[j]);
+    for (int64_t j = 0; j < p; j++) top = fmax(top, H[j * step]); /* of the rows alone: l2 adds no end to tiny columns */
     for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] += l2 * metric->scale[j] * metric->scale[j];
-    for (int64_t j = 0; j < p; j++) top = fmax(top, H[j * step]);
+    for (int64_t j = 0; top == 0.0 && j < p; j++) top = fmax(top, H[j * step]);
     if (top == 0.0) top = 1.0;
     for (int64_t j = 0; j < p; j++) {
         double *diagonal = &H[j * step];

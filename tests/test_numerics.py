@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from gdfast import DivergenceError, GDClassifier, GDRegressor, error_and_gradient, gradient_descent, scores
+from gdfast import DivergenceError, GDClassifier, GDRegressor, _core, error_and_gradient, gradient_descent, scores
 from gdfast.functional import LOSSES
 
 pytestmark = pytest.mark.timeout(60)
@@ -175,6 +175,28 @@ def test_features_of_scales_1e_minus_150_to_1e150(loss):
         plain = GDClassifier(penalty=None, tol=1e-12).fit(X / [1e-150, 1.0, 1e150], y)
         assert_allclose(model.loss_, plain.loss_, rtol=1e-5)
         assert_allclose(model.coef_ * [1e-150, 1.0, 1e150], plain.coef_, rtol=2e-2)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-17, 1e-12, 1e-8, 1e-5])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "perceptron"])
+def test_a_column_of_next_to_nothing(loss, l1_ratio, size):
+    """Case 19: rounding noise, or grams in tons. Under a penalty the other weights are what they are without it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5))
+    z = X @ rng.normal(size=5)
+    positive = {"log_loss": (z > 0) * 1.0, "poisson": np.exp(z / 2), "gamma": np.exp(z / 2)}
+    y = np.sign(z) if loss in _core.MARGIN_LOSSES else positive.get(loss, z + rng.normal(size=200))
+    wide = np.column_stack([X[:, :2], size * rng.normal(size=200), X[:, 2:]])
+    terms = {"loss": loss, "alpha": 1e-2, "l1_ratio": l1_ratio, "solver": "auto", "max_iter": 1000}
+    least = gradient_descent(X, y, tol=1e-9, **terms).error
+    result = gradient_descent(wide, y, **terms)
+    assert result.converged and abs(result.coef[2] * size) < 1e-3
+    assert_allclose(result.error, least, rtol=2e-6)
+    if loss in _core.SMOOTH_LOSSES:
+        model = {"loss": loss, "param": 0.1, "l2": 1e-2 * (1 - l1_ratio), "l1": 1e-2 * l1_ratio}
+        grid = _core.Grid(_core.Problem(wide, y, loss=loss, param=0.1), [model])
+        assert_allclose(_core.descend_grid(grid, tol=1e-6, max_iter=1000)[1]["error"], least, rtol=2e-6)
 
 
 @pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-160, 1e-100, 1e100, 1e160, 1e200])
