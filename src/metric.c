@@ -95,7 +95,8 @@ static gd_status find_columns(gd_metric *metric, const gd_problem *problem) {
     if (!status && (metric->rows || metric->m)) status = find_moments(metric, problem, largest, square);
     for (int64_t j = 0; !status && j < d; j++) {
         int exponent = 0;
-        if (largest[j] > 0.0 && isfinite(largest[j])) frexp(largest[j], &exponent);
+        double mean = fabs(metric->center[j]), size = largest[j] > 1e-14 * mean ? largest[j] : mean; /* of a constant: rounding */
+        if (size > 0.0 && isfinite(size)) frexp(size, &exponent);
         metric->scale[j] = ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
         metric->moment[j] *= metric->scale[j] * metric->scale[j];
     }

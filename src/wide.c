@@ -132,7 +132,10 @@ static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inn
     status = gd_descend(&wide->span.problem, NULL, &settings, &hooks, on_epoch, inner, &own);
     if (wide->status) status = wide->status;
     if (report->reason != GD_STOP_VALIDATION && report->reason != GD_STOP_CALLBACK) report->reason = own.reason;
-    if (!status && report->reason == own.reason && own.suboptimality <= run->settings->tol) report->reason = GD_STOP_CONVERGED;
+    /* What a descent out of steps promises is a guess; with a penalty the length of the gradient proves it. */
+    if (!status && report->reason == own.reason && problem->l2 > 0.0 && gd_loss_is_smooth(problem->loss) &&
+        wide->norm * wide->norm <= 2.0 * problem->l2 * run->settings->tol * fabs(wide->error))
+        report->reason = GD_STOP_CONVERGED;
     report->method = own.method, report->separable = own.separable;
     report->missing_threads += own.missing_threads;
     if (status == GD_DIVERGED)

@@ -199,6 +199,22 @@ def test_a_column_of_next_to_nothing(loss, l1_ratio, size):
         assert_allclose(_core.descend_grid(grid, tol=1e-6, max_iter=1000)[1]["error"], least, rtol=2e-6)
 
 
+@pytest.mark.parametrize("value", [0.1, 7.7, 1e5 + 0.1])
+@pytest.mark.parametrize("alpha", [0.0, 1e-4, 1.0])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", "huber", "absolute_error", "hinge"])
+def test_a_constant_column_whose_mean_is_rounded(loss, alpha, value):
+    """Case 22: what is left of it less its mean is rounding, and no feature of tiny numbers."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 5))
+    z = X @ np.ones(5) + rng.normal(size=1000)
+    y = {"log_loss": (z > 0) * 1.0, "hinge": np.sign(z)}.get(loss, z)
+    terms = {"loss": loss, "alpha": alpha, "solver": "auto", "max_iter": 1000}
+    least = gradient_descent(X, y, tol=1e-9, **terms).error
+    result = gradient_descent(np.column_stack([X[:, :2], np.full(1000, value), X[:, 2:]]), y, **terms)
+    assert result.converged
+    assert_allclose(result.error, least, rtol=2e-6)
+
+
 @pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-160, 1e-100, 1e100, 1e160, 1e200])
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
 def test_all_features_of_one_extreme_scale(scale, dtype):
