@@ -41,7 +41,7 @@ test: test-c $(VENV)/developers
 test-c:
 	$(MAKE) -C tests/c
 
-test-slow: $(VENV)/developers
+test-slow: $(VENV)/developers $(VENV)/writers
 	$(MAKE) -C tests/c GROUPS_TO_RUN=big
 	$(BIN)/python -m pytest -m slow --timeout 1800 || [ $$? -eq 5 ]  # 5: there are none
 
@@ -100,13 +100,17 @@ $(VENV)/developers: $(ENGINE) | $(BIN)/python
 	$(PIP) --editable '.[test,lint]'
 	touch $(VENV)/users $@
 
-$(VENV)/writers: $(ENGINE) | $(BIN)/python
+$(VENV)/writers: $(ENGINE) | $(VENV)/torch
 	$(PIP) --editable '.[docs]'
 	touch $(VENV)/users $@
 
-# One by one: those that do not install here are named in the report. PyTorch is the build without CUDA, a tenth as large.
-$(VENV)/rivals: $(VENV)/developers
+# The build without CUDA, a tenth as large. A page compares with it, and so does the race.
+$(VENV)/torch: | $(BIN)/python
 	$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu '$(TORCH)' || echo "$(TORCH) does not install: left out"
+	touch $@
+
+# One by one: those that do not install here are named in the report.
+$(VENV)/rivals: $(VENV)/developers | $(VENV)/torch
 	for rival in $$($(BIN)/python -c "from importlib.metadata import requires; \
 	    print(*(line.split(';')[0] for line in requires('gdfast') if 'compare' in line and 'torch' not in line))"); \
 	    do $(PIP) "$$rival" || echo "$$rival does not install: left out"; done

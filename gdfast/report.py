@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -56,7 +56,9 @@ def draw_curves(problem: Problem, outcome: Outcome, file: BinaryIO, path: str) -
     _curves(problem, outcome).savefig(file, format=ending or "png", dpi=150)
 
 
-def write_report(problem: Problem, outcome: Outcome, file: BinaryIO, *, data: str, command: str) -> None:
+def write_report(
+    problem: Problem, outcome: Outcome, file: BinaryIO, *, data: str, command: str, of_choice: Sequence[str] = ()
+) -> None:
     """Write the page.
 
     Parameters
@@ -69,6 +71,8 @@ def write_report(problem: Problem, outcome: Outcome, file: BinaryIO, *, data: st
         Path of the data file.
     command : str
         What was typed.
+    of_choice : sequence of str, default=()
+        What was warned of while the penalty was chosen.
     """
     import gdfast
 
@@ -82,7 +86,7 @@ def write_report(problem: Problem, outcome: Outcome, file: BinaryIO, *, data: st
         ("coefficients", "Coefficients", _coefficients(outcome)),
         ("check", *_check(problem, outcome)),
         ("surface", "Error surface", _surface(problem, outcome)),
-        ("warnings", "Warnings", _warnings(outcome)),
+        ("warnings", "Warnings", _warnings([*of_choice, *outcome.warnings])),
         ("versions", "Versions", _versions(outcome)),
         ("reproduce", "How to reproduce", _reproduce(data, command)),
     ]
@@ -192,12 +196,11 @@ def _coefficients(outcome: Outcome) -> str:
     cells = []
     for row in rows:
         kind = "up" if row.effect > 0 else "down"
-        bar = f'<span class="bar {kind}" style="width:{7 * abs(row.effect) / longest:.2f}rem"></span>'
+        bar = f'<span class="bar {kind}" style="width:{100 * abs(row.effect) / longest:.1f}%"></span>'
         label = [text(row.label)] if several else []
-        cells.append(
-            [text(row.feature), *label, f"{row.weight:+.5g}", f"{row.effect:+.5g}", f'<div class="bars">{bar}</div>']
-        )
-    head = ["feature", *["class"] * several, "weight", "× spread", ""]
+        effect = f'{row.effect:+.5g} <span class="bars">{bar}</span>'
+        cells.append([text(row.feature), *label, f"{row.weight:+.5g}", effect])
+    head = ["feature", *["class"] * several, "weight", '× spread <span class="bars"></span>']
     biases = ", ".join(f"{bias:+.5g}" for bias in np.ravel(model.estimator.intercept_)[:20])
     which = f"The {len(rows)} strongest of {n_features:,}" if n_features > len(rows) else f"All {n_features:,}"
     towards = f" A positive weight speaks for {model.classes[1]}." if len(model.classes) == 2 else ""
@@ -205,8 +208,8 @@ def _coefficients(outcome: Outcome) -> str:
     return f"<p>{text(note)} Bias {text(biases)}.</p>" + _wide(table(head, cells))
 
 
-def _warnings(outcome: Outcome) -> str:
-    return "".join(f'<p class="warning">{text(message)}</p>' for message in outcome.warnings) or "<p>None.</p>"
+def _warnings(messages: list[str]) -> str:
+    return "".join(f'<p class="warning">{text(message)}</p>' for message in messages) or "<p>None.</p>"
 
 
 def _versions(outcome: Outcome) -> str:

@@ -67,7 +67,8 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
     n_threads : int or None, default=None
         Most threads; None chooses by the size of the work. The result does not depend on it.
     verbose : int, default=0
-        Whether ``fit`` prints a line with the choice.
+        Whether ``fit`` shows a bar of the models that have arrived, on a terminal or in a notebook (by tqdm), and
+        prints a line with the choice.
 
     Attributes
     ----------
@@ -228,7 +229,8 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
     n_threads : int or None, default=None
         Most threads; None chooses by the size of the work. The result does not depend on it.
     verbose : int, default=0
-        Whether ``fit`` prints a line with the choice.
+        Whether ``fit`` shows a bar of the models that have arrived, on a terminal or in a notebook (by tqdm), and
+        prints a line with the choice.
 
     Attributes
     ----------

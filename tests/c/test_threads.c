@@ -96,7 +96,7 @@ static void interrupted_threads(void) {
     gd_settings s = plain_settings(GD_SOLVER_GD);
     s.n_threads = 3, s.max_iter = 1 << 30;
     int polls = 0;
-    gd_hooks hooks = {stop_at_third, &polls};
+    gd_hooks hooks = {.poll = stop_at_third, .context = &polls};
     outcome o = descend(&c.problem, NULL, &s, NULL, &hooks, NULL);
     CHECK(o.status == GD_INTERRUPTED && polls == 3, "status %d after %d polls", o.status, polls);
     outcome_free(&o);
@@ -191,7 +191,7 @@ void test_fork(void) {
     /* under ASan its allocator may be locked by another thread at the moment of a fork, for ever in the child */
     int most = UNDER_ASAN ? 0 : 50;
     forker f = {&c, expected, 0, 0};
-    gd_hooks hooks = {fork_now, &f};
+    gd_hooks hooks = {.poll = fork_now, .context = &f};
     double out[MOST];
     for (int i = 0; f.forks < most && i < 5000; i++) /* the other threads may have done it all before the caller polls */
         CHECK(evaluate(&c, 3, &hooks, out) == GD_OK && !memcmp(out, expected, sizeof *out * (size_t)(c.size + 1)), "parent, round %d", i);
