@@ -194,7 +194,7 @@ def test_a_bar_of_the_models_of_a_grid(grid, capsys):
 def test_the_bar_of_a_grid_moves_while_it_is_fitted(loss, monkeypatch):
     shown = []
     monkeypatch.setattr(tqdm, "update", lambda bar, n: shown.append(bar.n + n) or setattr(bar, "n", bar.n + n))
-    X, y = some_classes(5000)
+    X, y = some_classes(40_000)  # more than the first sample of them
     with on_terminal():
         search_of(GDClassifierCV if loss == "log_loss" else GDRegressorCV, X, y, loss=loss)
     assert shown[0] == 0 and shown[-1] == 16
@@ -251,7 +251,7 @@ def test_the_command_shows_how_its_choice_goes(tmp_path, monkeypatch, capsys):
     train = ["train", str(tmp_path / "rows.csv"), "--target", "y", "--cv", "3", "--alphas", "4"]
     with on_terminal() as terminal:
         assert cli.main(train) == 0
-    assert "choosing: 100%|" in terminal.getvalue() and " 12/12 [" in terminal.getvalue()
+    assert "choosing:   0%|" in terminal.getvalue() and " 0/12 [" in terminal.getvalue()  # and is cleared away
     assert "GDClassifierCV" not in capsys.readouterr().out
     with on_terminal() as terminal:
         assert cli.main([*train, "--quiet"]) == 0
