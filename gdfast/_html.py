@@ -28,7 +28,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     line = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table style='color:inherit'>{f'<thead><tr>{line}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+    head_part = f"<thead><tr>{line}</tr></thead>" if head else ""
+    return f'<table style="color:inherit">{head_part}<tbody>{body}</tbody></table>'
 
 
 def curve_svg(curves: dict[str, Doubles]) -> str:
