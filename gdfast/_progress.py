@@ -44,8 +44,15 @@ def open_bar(most: int, **options: Any) -> Any:
         from tqdm.auto import tqdm
     except ModuleNotFoundError:
         return None
-    nowhere = True if sys.stderr is None else None  # None: tqdm looks whether it is a terminal
+    nowhere = True if sys.stderr is None else False if _in_notebook() else None  # None: tqdm looks for a terminal
     return tqdm(total=most, disable=nowhere, dynamic_ncols=True, **{"unit": "epoch", **options})
+
+
+def _in_notebook() -> bool:
+    """Whether this is a kernel of Jupyter's: its streams say that they are no terminal, and show bars."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and "IPKernelApp" in shell.config
 
 
 def move_bar(bar: Any, state: DescentState, held_out: str = "validation error") -> None:

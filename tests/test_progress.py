@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pathlib
 import re
 import sys
 import warnings
@@ -142,6 +143,29 @@ def test_bar_and_callback_work_together(Estimator):
         model = few_epochs(Estimator, callback=lambda state: state.epoch == 2).fit(*data())
     assert model.n_iter_ == 2
     assert " 2/2 [" in terminal.getvalue().split("\r")[-1]
+
+
+NOTEBOOK = """
+import warnings
+warnings.simplefilter("ignore")  # tqdm asks for widgets
+from gdfast import GDRegressor, GDRegressorCV
+X, y = [[0.0], [1.0], [3.0], [2.0]], [0.0, 1.0, 2.0, 2.5]
+GDRegressor(solver="gd", tol=None, max_iter=4, verbose=1).fit(X, y)
+GDRegressorCV(alphas=3, cv=2, scoring="loss", verbose=1).fit(X, y)
+"""
+
+
+@pytest.mark.filterwarnings("ignore")  # those of Jupyter's own parts
+def test_a_bar_in_a_notebook(tmp_path):
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
+    root = pathlib.Path(__file__).resolve().parent.parent
+    nbclient.NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(root)}}).execute()
+    outputs = notebook.cells[0].outputs
+    text = "".join(output.get("text", "") for output in outputs)
+    widgets = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
+    assert len(widgets) == 2 or (re.search(r"GDRegressor: +100%.* 4/4 \[", text) and " 9/9 [" in text)
 
 
 # ---- grids of models -------------------------------------------------------------------------------------------------
