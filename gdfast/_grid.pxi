@@ -106,7 +106,8 @@ def descend_grid(Grid grid, *, int64_t max_iter, double tol, int64_t n_iter_no_c
     """All models to their minima; arrived(n) is called after each read of X with about how many are there.
 
     Returns weights (n_models, k*d + k) and a dict of arrays (n_models,): error (NaN: the data or the start are not
-    finite), validation, suboptimality, n_iter, reason; n_passes, how often X was read, and missing_threads, how many could not be started.
+    finite), validation, suboptimality, n_iter, reason; n_passes, how often X was read, and missing_threads, how many
+    could not be started.
     """
     cdef int64_t m = grid.c.n_models, i
     cdef gd_settings settings

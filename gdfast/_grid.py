@@ -277,7 +277,7 @@ def _minima(
 ) -> _Made:
     """By solver "auto"."""
     one = points[0]
-    settings = {"max_iter": one.max_iter, "tol": -1.0 if one.tol is None else one.tol}
+    settings: dict[str, Any] = {"max_iter": one.max_iter, "tol": -1.0 if one.tol is None else one.tol}
     settings |= {"n_iter_no_change": one.n_iter_no_change, "stop_early": bool(one.early_stopping), "arrived": arrived}
     weights, report = descend_together(grid.problem, models, grid.roles, **settings, n_threads=threads(one.n_threads))
     if np.isnan(report["error"]).any():

@@ -100,12 +100,14 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
     best_estimator_ : GDRegressor
         The choice as an estimator of its own, which has `partial_fit`, `to_dict` and the like.
 
-    With ``refit=False`` there is nothing after ``scores_``.
-
     See Also
     --------
     GDRegressor : One point of the grid.
     gdfast.fit_many : Any grid, over any parameter.
+
+    Notes
+    -----
+    With ``refit=False`` there is no attribute after ``scores_``.
 
     Examples
     --------
@@ -264,12 +266,14 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
     best_estimator_ : GDClassifier
         The choice as an estimator of its own, which has `partial_fit`, `to_dict` and the like.
 
-    With ``refit=False`` there is nothing after ``scores_``.
-
     See Also
     --------
     GDClassifier : One point of the grid.
     gdfast.fit_many : Any grid, over any parameter.
+
+    Notes
+    -----
+    With ``refit=False`` there is no attribute after ``scores_``.
 
     Examples
     --------

@@ -224,3 +224,5 @@ def test_the_site(tmp_path):
     scripts = [path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "demo"]
     assert len(scripts) == 4 and all(f'href="{name}.html"' in gallery for name in scripts)
     assert 'href="generated/gallery/index.html"' in (site / "index.html").read_text()
+    marks = [page.name for page in site.rglob("*.html") if "``" in re.sub("<[^>]*>", "", page.read_text())]
+    assert marks == [], "mark-up that was not understood"
