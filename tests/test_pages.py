@@ -188,9 +188,8 @@ def test_the_notebook_is_the_page():
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")  # those of Jupyter's own parts
 def test_the_notebook_runs(tmp_path):
-    import nbclient
-    import nbformat
-
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
     path = tmp_path / "gradient_descent.ipynb"
     path.write_text(json.dumps(cells.notebook(text_of("gradient_descent"))))
     notebook = nbformat.read(path, as_version=4)
