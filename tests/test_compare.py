@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -172,12 +173,17 @@ def test_libraries_that_fail(tmp_path, monkeypatch):
     """Each failure is told, and hinders nobody else."""
     from benchmarks.solve.optimum import Optimum
     from benchmarks.solve.race import race
+    from benchmarks.solve.worker import Worker
 
     (tmp_path / "a_fake_library.py").write_text(textwrap.dedent(FAKE))
     monkeypatch.syspath_prepend(tmp_path)
     task = make_task("squared_error", alpha=0.1).take(np.arange(400) % 200)
     modules = {"fake": "a_fake_library", "absent": "benchmarks.solve.libraries.no_such_library"}
-    entrants, missing = race(task, modules, Optimum(0.0, 1.0, {}), repeats=2, limit=3.0, folder=tmp_path)
+    monkeypatch.setattr("benchmarks.solve.race.CONTENDS", 1e9)
+    error = task.constant_error()
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker(module, tmp_path / "log.txt")) for name, module in modules.items()}
+        entrants, missing = race(task, workers, Optimum(error - 1e-5, 1.0, {}), repeats=2, limit=3.0)
     assert "no_such_library" in missing["absent"]
     assert entrants["fake"].version == f"numpy {np.__version__}"
     curves = {curve.name: curve for curve in entrants["fake"].curves}
@@ -190,10 +196,75 @@ def test_libraries_that_fail(tmp_path, monkeypatch):
         "talking": "",
     }
     (point,) = curves["good"].points
-    assert point.error == pytest.approx(task.constant_error())
+    assert point.error == pytest.approx(error)
     assert len(point.seconds) == 2
     warned = [point.warned for point in curves["talking"].points]
     assert warned == ["UserWarning: of this", "of that", "WARNING: of more"]
+
+
+RUNNERS = """
+import time
+import numpy as np
+from benchmarks.solve.library import Solver
+
+PACKAGE, NOTE = "numpy", ""
+
+def runner(seconds, gets_there):
+    def fit(task, budget):
+        time.sleep(seconds if len(task.y) == 400 else 0.0)  # not in the warm-up, which has 300 rows
+        return np.full(5, 0.0 if gets_there else 1e3), 0.0
+    return fit
+
+def solvers(task):
+    return [Solver(name, runner(*how), (1, 2, 3, 4)) for name, how in WAYS.items()]
+
+"""
+
+
+def test_who_may_run_for_how_long(tmp_path, monkeypatch):
+    """Calls end after four times the best other's time, solvers after twice that; rounds are for those in front."""
+    from benchmarks.solve import race
+    from benchmarks.solve.optimum import Optimum
+    from benchmarks.solve.worker import Worker
+
+    ways = {
+        "ours": {"quick": (0.06, True)},
+        "theirs": {"best": (0.1, True), "second": (0.15, True), "third": (0.3, True), "lost": (0.35, False)},
+        "others": {"endless": (60.0, True)},
+    }
+    for name, way in ways.items():
+        (tmp_path / f"runners_{name}.py").write_text(f"{RUNNERS}WAYS = {way}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(race, "LEAST_CALL", 0.2)
+    monkeypatch.setattr(race, "LEAST_TIME", 0.5)
+    task = make_task("squared_error", alpha=0.1).take(np.arange(400) % 200)
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker(f"runners_{name}", tmp_path / "log.txt")) for name in ways}
+        entrants, _ = race.race(task, workers, Optimum(task.constant_error(), 1.0, {}), repeats=3, limit=60.0)
+    curves = {curve.name: curve for entrant in entrants.values() for curve in entrant.curves}
+    rounds = {name: [len(point.seconds) for point in curve.points] for name, curve in curves.items()}
+    assert rounds == {"quick": [3], "best": [3], "second": [3], "third": [1], "lost": rounds["lost"], "endless": []}
+    assert set(rounds["lost"]) == {1} and len(rounds["lost"]) < 4 and "stopped after" in curves["lost"].failed
+    assert "stopped after 0.4" in curves["endless"].failed
+
+
+def test_a_process_takes_one_task_after_another(tmp_path, monkeypatch):
+    from benchmarks.solve.worker import TooLong, Worker
+
+    (tmp_path / "runners.py").write_text(f"{RUNNERS}WAYS = {{'one': (60.0, True)}}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    task = make_task("squared_error")
+    long = task.take(np.arange(400) % 200)
+    with Worker("runners", tmp_path / "log.txt") as worker:
+        assert [offer.name for offer in worker.take(task).offers] == ["one"]
+        process = worker._process.pid
+        assert worker.call(0, ("float64", 1), 30.0).coef is not None
+        worker.take(long)
+        assert worker._process.pid == process
+        with pytest.raises(TooLong, match=r"stopped after 0\.3 s"):
+            worker.call(0, ("float64", 1), 0.3)
+        assert worker.call(0, ("float64", 1), 30.0, warm_up=True).coef is not None
+        assert worker._process.pid != process
 
 
 @pytest.mark.slow
