@@ -55,7 +55,7 @@ def _sparse_evaluation() -> Callable[[], Any]:
 def _fit(n: int, d: int, estimator: str = "GDClassifier", classes: int = 2, **params: Any) -> Callable[[], Any]:
     X, y = _rows(n, d, "float64")
     if classes > 2:
-        y = (X @ np.random.default_rng(1).normal(size=(d, classes)) / d**0.5).argmax(axis=1)
+        y = ((X - 49.5) @ np.random.default_rng(1).normal(size=(d, classes))).argmax(axis=1)
     elif params.get("loss") in ("poisson", "gamma"):
         y = y + 0.5
     model = getattr(gdfast, estimator)(n_threads=THREADS, **params)

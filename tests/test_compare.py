@@ -202,60 +202,91 @@ def test_libraries_that_fail(tmp_path, monkeypatch):
     assert warned == ["UserWarning: of this", "of that", "WARNING: of more"]
 
 
-RUNNERS = """
+class Paced:
+    """A worker whose calls take what they are said to take: name -> seconds, whether it gets there, its budgets."""
+
+    def __init__(self, ways):
+        self.ways = ways
+
+    def take(self, task):
+        from benchmarks.solve.worker import Listing, Offer
+
+        offers = (Offer(name, [("", budget) for budget in way[2]], "tol") for name, way in self.ways.items())
+        return Listing(offers=tuple(offers))
+
+    def call(self, solver, step, timeout, *, warm_up=False):
+        from benchmarks.solve.worker import Answer, TooLong
+
+        seconds, gets_there, _ = list(self.ways.values())[solver]
+        if seconds > timeout and not warm_up:
+            raise TooLong(f"stopped after {timeout:g} s")
+        return Answer(seconds, np.full(5, 0.0 if gets_there else 1e3 / step[1]), np.zeros(1))
+
+
+def test_who_may_run_for_how_long(monkeypatch):
+    """Calls end after four times the best other's time, solvers after twice that; rounds are for those in front."""
+    from benchmarks.solve import race
+    from benchmarks.solve.optimum import Optimum
+
+    monkeypatch.setattr(race, "PAUSE", 0.0)
+    tolerances = tuple(1.0 + power for power in range(8))
+    ways = {
+        "ours": {"quick": (0.5, True, tolerances)},
+        "theirs": {"best": (1.0, True, tolerances), "second": (1.9, True, tolerances)},
+        "others": {
+            "third": (2.1, True, tolerances),
+            "endless": (60.0, True, tolerances),
+            "late": (2.1, False, tolerances),  # what takes longer will not be first
+            "steps": (0.5, False, (1, 3, 30)),
+            "many calls": (1.9, False, tolerances),
+        },
+    }
+    task = make_task("squared_error", alpha=0.1)
+    workers = {name: Paced(way) for name, way in ways.items()}
+    entrants, _ = race.race(task, workers, Optimum(task.constant_error(), 1.0, {}), repeats=3, limit=60.0)
+    curves = {curve.name: curve for entrant in entrants.values() for curve in entrant.curves}
+    assert {name: [len(point.seconds) for point in curve.points] for name, curve in curves.items()} == {
+        "quick": [3],
+        "best": [3],
+        "second": [3],
+        "third": [1],
+        "endless": [],
+        "late": [1],
+        "steps": [1, 1],
+        "many calls": [1, 1, 1, 1],
+    }
+    assert {name: curve.failed for name, curve in curves.items() if curve.failed} == {
+        "endless": "tol 1: stopped after 4 s",
+        "late": "stopped before tol 2",
+        "steps": "stopped before tol 30",
+        "many calls": "stopped before tol 5",
+    }
+
+
+RUNNER = """
 import time
 import numpy as np
 from benchmarks.solve.library import Solver
 
 PACKAGE, NOTE = "numpy", ""
 
-def runner(seconds, gets_there):
-    def fit(task, budget):
-        time.sleep(seconds if len(task.y) == 400 else 0.0)  # not in the warm-up, which has 300 rows
-        return np.full(5, 0.0 if gets_there else 1e3), 0.0
-    return fit
+def fit(task, budget):
+    time.sleep(60.0 if len(task.y) == 400 else 0.0)  # not in the warm-up, which has 300 rows
+    return np.zeros(5), 0.0
 
 def solvers(task):
-    return [Solver(name, runner(*how), (1, 2, 3, 4)) for name, how in WAYS.items()]
-
+    return [Solver("one", fit, (1.0,))]
 """
-
-
-def test_who_may_run_for_how_long(tmp_path, monkeypatch):
-    """Calls end after four times the best other's time, solvers after twice that; rounds are for those in front."""
-    from benchmarks.solve import race
-    from benchmarks.solve.optimum import Optimum
-    from benchmarks.solve.worker import Worker
-
-    ways = {
-        "ours": {"quick": (0.06, True)},
-        "theirs": {"best": (0.1, True), "second": (0.15, True), "third": (0.3, True), "lost": (0.35, False)},
-        "others": {"endless": (60.0, True)},
-    }
-    for name, way in ways.items():
-        (tmp_path / f"runners_{name}.py").write_text(f"{RUNNERS}WAYS = {way}\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(race, "LEAST_CALL", 0.2)
-    monkeypatch.setattr(race, "LEAST_TIME", 0.5)
-    task = make_task("squared_error", alpha=0.1).take(np.arange(400) % 200)
-    with contextlib.ExitStack() as stack:
-        workers = {name: stack.enter_context(Worker(f"runners_{name}", tmp_path / "log.txt")) for name in ways}
-        entrants, _ = race.race(task, workers, Optimum(task.constant_error(), 1.0, {}), repeats=3, limit=60.0)
-    curves = {curve.name: curve for entrant in entrants.values() for curve in entrant.curves}
-    rounds = {name: [len(point.seconds) for point in curve.points] for name, curve in curves.items()}
-    assert rounds == {"quick": [3], "best": [3], "second": [3], "third": [1], "lost": rounds["lost"], "endless": []}
-    assert set(rounds["lost"]) == {1} and len(rounds["lost"]) < 4 and "stopped after" in curves["lost"].failed
-    assert "stopped after 0.4" in curves["endless"].failed
 
 
 def test_a_process_takes_one_task_after_another(tmp_path, monkeypatch):
     from benchmarks.solve.worker import TooLong, Worker
 
-    (tmp_path / "runners.py").write_text(f"{RUNNERS}WAYS = {{'one': (60.0, True)}}\n")
+    (tmp_path / "runner.py").write_text(RUNNER)
     monkeypatch.syspath_prepend(tmp_path)
     task = make_task("squared_error")
     long = task.take(np.arange(400) % 200)
-    with Worker("runners", tmp_path / "log.txt") as worker:
+    with Worker("runner", tmp_path / "log.txt") as worker:
         assert [offer.name for offer in worker.take(task).offers] == ["one"]
         process = worker._process.pid
         assert worker.call(0, ("float64", 1), 30.0).coef is not None

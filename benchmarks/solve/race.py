@@ -23,7 +23,7 @@ CLOSE = 0.5 * GOALS[-1]  # relative suboptimality beyond which nobody needs to g
 STALLED = 4  # budgets without a lower error after which the next type of X is tried
 PATIENCE = 30  # times gdfast's longest time is what others may take in all while none of them has come to the goals;
 BEHIND = 4  # times the best other's time is what a call may take once one has, and twice that all calls
-LEAST_CALL, LEAST_TIME = 1.5, 5.0  # seconds that any call may take, and all calls of any solver
+LEAST_CALL, LEAST_TIME = 0.5, 3.0  # seconds that any call may take, and all calls of any solver
 CONTENDS = 2  # times the best time to a goal, in the first round: who comes there within that runs again
 WARM_UP = 60.0  # seconds for what a library compiles at run time
 
@@ -105,35 +105,44 @@ class _Runner:
 
     def explore(self, task: Task, lead: _Lead, most: float) -> None:
         """Once through the budgets, until the goals, the end of patience, or the end of progress."""
-        used, stalled, skip = 0.0, 0, None
+        used, stalled, skip, best = 0.0, 0, None, math.inf
         with contextlib.suppress(Died):
             self.worker.call(self.index, self.offer.steps[0], WARM_UP, warm_up=True)
-        for step in self.offer.steps:
+        for step, after in zip(self.offer.steps, [*self.offer.steps[1:], None], strict=True):
             if step[0] == skip:
                 continue
             of_a_call, in_all = (most, most) if self.ours else lead.patience(most)
-            if used >= in_all:
-                self.curve.failed = f"stopped after {used:.3g} s"
-                return
             answer, in_time = self._call(step, min(of_a_call, max(LEAST_CALL, in_all - used)))
             used += answer.seconds
-            best = min((point.error for point in self.curve.points), default=math.inf)
-            error = math.inf
-            if answer.coef is not None and answer.intercept is not None:
-                error = task.error(answer.coef, answer.intercept)
+            error = self._judge(task, step, answer)
             if error < math.inf:
-                point = Point(step_label(self.offer.knob, step), error, [answer.seconds], answer.warned)
-                self.curve.points.append(point)
-                self.steps.append(step)
-                lead.note(point, self.ours)
-            stalled = 0 if error < best else stalled + 1
-            failed = answer.failed or ("" if error < math.inf else "no finite weights")
-            if failed:
-                self.curve.failed = f"{step_label(self.offer.knob, step)}: {failed}"
+                lead.note(self.curve.points[-1], self.ours)
             if lead.optimum.suboptimality(error) <= CLOSE or not in_time:
                 return
+            stalled = 0 if error < best else stalled + 1
+            best = min(best, error)
             if stalled >= STALLED:
                 skip, stalled = step[0], 0
+            if after and (used + answer.seconds > in_all or answer.seconds * self._growth(step, after) > of_a_call):
+                self.curve.failed = f"stopped before {step_label(self.offer.knob, after)}"
+                return
+
+    def _judge(self, task: Task, step: tuple[str, Any], answer: Answer) -> float:
+        """Make a point of an answer, or note what went wrong. Returns its error, infinite if there is none."""
+        error = math.inf
+        if answer.coef is not None and answer.intercept is not None:
+            error = task.error(answer.coef, answer.intercept)
+        label = step_label(self.offer.knob, step)
+        if error < math.inf:
+            self.curve.points.append(Point(label, error, [answer.seconds], answer.warned))
+            self.steps.append(step)
+            return error
+        self.curve.failed = f"{label}: {answer.failed or 'no finite weights'}"
+        return math.inf
+
+    def _growth(self, step: tuple[str, Any], after: tuple[str, Any]) -> float:
+        """How many times as long the next budget will take: iterations by their number, tolerances and types twice."""
+        return after[1] / step[1] if isinstance(step[1], int) and after[1] > step[1] else 2.0
 
     def repeat(self, lead: _Lead, most: float) -> None:
         """Another turn of the budgets that could give a best time."""
