@@ -30,16 +30,17 @@ from gdfast import GDClassifier, GDRegressor, _core, _estimator
 
 ALPHA = 1e-4
 SIZES = ((100, 5), (1000, 10), (10_000, 20))
+LOSSES = ("squared_error", "log_loss")
 PARTS = ("checks", "set-up", "C call", "result")
 
 
-def _tasks(n, d):
-    """X (n, d) of noise with a numeric target, and with two classes."""
+def _task(n: int, d: int, loss: str) -> Task:
+    """X (n, d) of noise with a numeric target, or with two classes."""
     rng = np.random.default_rng(3)
     X = rng.standard_normal((n, d))
     z = X @ rng.standard_normal(d)
-    yield Task(X, z + rng.standard_normal(n), "squared_error", alpha=ALPHA)
-    yield Task(X, (z + rng.logistic(size=n) > 0).astype(np.int64), "log_loss", alpha=ALPHA)
+    y = z + rng.standard_normal(n) if loss == "squared_error" else (z + rng.logistic(size=n) > 0).astype(np.int64)
+    return Task(X, y, loss, alpha=ALPHA)
 
 
 def _models(task: Task) -> dict[str, Callable[[], Any]]:
@@ -56,49 +57,40 @@ def _models(task: Task) -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize(("n", "d"), SIZES)
-def test_fit(n, d, compare, section):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_fit(loss, n, d, compare, section):
     """A whole fit takes less than that of scikit-learn's quickest solver."""
-    for task in _tasks(n, d):
-        models = _models(task)
-        fits = {name: _fit_of(make, task) for name, make in models.items()}
-        (name, ours), *others = fits.items()
-        times = compare(ours, dict(others), rounds=max(50, 40_000 // n))
-        rival = times.quickest()
-        exact = models[name](tol=1e-12).fit(task.X, task.y)
-        least = task.error(exact.coef_, exact.intercept_)
-        cells = (
-            f"{times.seconds(who) * 1e3:.3f} ms, {_left(task, model, least):.0e} left"
-            for who, model in ((OURS, ours()), (rival, fits[rival]()))
-        )
-        share = times.ratio(OURS, rival)
-        what = f"{name}().fit, {n:,} x {d}"
-        section.rows.append(
-            Row(
-                what, f"{rival}, share of its time", *cells, share, "share", 1.0, at_least=False, lost=share.value > 1
-            )
-        )  # fmt: skip
+    task = _task(n, d, loss)
+    models = _models(task)
+    fits = {name: _fit_of(make, task) for name, make in models.items()}
+    (name, ours), *others = fits.items()
+    times = compare(ours, dict(others), rounds=max(50, 40_000 // n))
+    rival = times.quickest()
+    exact = models[name](tol=1e-12).fit(task.X, task.y)
+    least = task.error(exact.coef_, exact.intercept_)
+    cells = (
+        f"{times.seconds(who) * 1e3:.3f} ms, {_left(task, model, least):.0e} left"
+        for who, model in ((OURS, ours()), (rival, fits[rival]()))
+    )
+    share = times.ratio(OURS, rival)
+    what, against = f"{name}().fit, {n:,} x {d}", f"{rival}, share of its time"
+    row = Row(what, against, *cells, share, "share", 1.0, at_least=False, lost=share.value > 1)
+    section.rows.append(row)
 
 
 @pytest.mark.parametrize(("n", "d"), SIZES)
-def test_where_the_time_goes(n, d, benchmark, section):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_where_the_time_goes(loss, n, d, benchmark, section):
     """Medians of the parts of a fit."""
-    fits = {}
-    for task in _tasks(n, d):
-        name, make = next(iter(_models(task).items()))
-        fits[name] = _fit_of(make, task)
-    parts: dict[str, list[list[float]]] = {name: [] for name in fits}
-
-    def turn():
-        for name, fit in fits.items():
-            parts[name].append(_parts(fit))
-
-    benchmark.pedantic(turn, rounds=100, warmup_rounds=5)
-    for name, seen in parts.items():
-        share = quartiles([times[2] / sum(times) for times in seen[5:]])
-        medians = [statistics.median(times) * 1e3 for times in zip(*seen[5:], strict=True)]
-        ours = ", ".join(f"{part} {value:.3f}" for part, value in zip(PARTS, medians, strict=True))
-        what = f"{name}().fit, {n:,} x {d}, where the time goes"
-        section.rows.append(Row(what, "the C call, its share", f"{ours} ms", f"{medians[2]:.3f} ms", share, "share"))
+    task = _task(n, d, loss)
+    name, make = next(iter(_models(task).items()))
+    seen: list[list[float]] = []
+    benchmark.pedantic(lambda: seen.append(_parts(_fit_of(make, task))), rounds=100, warmup_rounds=5)
+    share = quartiles([times[2] / sum(times) for times in seen[5:]])
+    medians = [statistics.median(times) * 1e3 for times in zip(*seen[5:], strict=True)]
+    ours = ", ".join(f"{part} {value:.3f}" for part, value in zip(PARTS, medians, strict=True))
+    what = f"{name}().fit, {n:,} x {d}, where the time goes"
+    section.rows.append(Row(what, "the C call, its share", f"{ours} ms", f"{medians[2]:.3f} ms", share, "share"))
 
 
 def _left(task: Task, model: Any, least: float) -> float:

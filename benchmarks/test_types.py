@@ -18,6 +18,7 @@ from benchmarks import THREADS, scaled
 from benchmarks.machine import cache_sizes
 from benchmarks.readlimit import readers
 from benchmarks.report import Row
+from benchmarks.timing import OURS
 
 TYPES = ("uint8", "int8", "float16", "uint16", "float32", "float64")
 COLUMNS = (8, 30, 100, 784, 4096)
@@ -45,26 +46,23 @@ def stored(request, whole):
     return whole.astype(request.param)
 
 
+@pytest.mark.parametrize("n_threads", sorted({1, THREADS}))
 @pytest.mark.parametrize("d", COLUMNS)
-def test_beyond_the_caches(d, stored, wide, compare, section):
-    """Share of the read limit, and rows a second over those of float32; one thread and two."""
-    X, rows_of_float32 = _rows(stored, d), _rows(wide, d)
+def test_beyond_the_caches(d, n_threads, stored, wide, compare, section):
+    """Share of the read limit, and rows a second over those of float32."""
+    X, in_float32 = _rows(stored, d), _rows(wide, d)
     y = _targets(X)
-    for n_threads in sorted({1, THREADS}):
-        evaluate = partial(
-            gdfast.error_and_gradient, y=y, coef=np.full(d, 1e-4), loss="squared_error", n_threads=n_threads
-        )
-        ways = readers(X, y, n_threads=n_threads)
-        others = {**ways, "float32": partial(evaluate, rows_of_float32)}
-        times = compare(partial(evaluate, X), others, rounds=5, pause=0.0)
-        read = times.quickest(*ways)
-        what = f"{X.dtype}, d = {d}, {n_threads} thread{'s' * (n_threads > 1)}"
-        cells = (_speed(X.nbytes + y.nbytes, times.seconds(name)) for name in ("gdfast", read))
-        section.rows.append(Row(what, read, *cells, times.ratio(read), "share", SHARE))
-        if X.dtype != np.float32:
-            cells = (f"{len(X) / times.seconds(name) / 1e6:.2f} million rows/s" for name in ("gdfast", "float32"))
-            target = ROWS_OF_FLOAT32.get(str(X.dtype))
-            section.rows.append(Row(what, "float32", *cells, times.ratio("float32"), target=target))
+    evaluate = partial(gdfast.error_and_gradient, y=y, coef=np.full(d, 1e-4), loss="squared_error", n_threads=n_threads)
+    ways = readers(X, y, n_threads=n_threads)
+    times = compare(partial(evaluate, X), {**ways, "float32": partial(evaluate, in_float32)}, rounds=5, pause=0.0)
+    read = times.quickest(*ways)
+    what = f"{X.dtype}, d = {d}, {n_threads} thread{'s' * (n_threads > 1)}"
+    cells = (_speed(X.nbytes + y.nbytes, times.seconds(name)) for name in (OURS, read))
+    section.rows.append(Row(what, read, *cells, times.ratio(read), "share", SHARE))
+    if X.dtype != np.float32:
+        cells = (f"{len(X) / times.seconds(name) / 1e6:.2f} million rows/s" for name in (OURS, "float32"))
+        target = ROWS_OF_FLOAT32.get(str(X.dtype))
+        section.rows.append(Row(what, "gdfast, float32", *cells, times.ratio("float32"), target=target))
 
 
 @pytest.mark.parametrize(("dtype", "d"), [(name, 100) for name in TYPES] + [("float32", d) for d in (8, 30, 784)])
@@ -78,7 +76,7 @@ def test_within_cache(dtype, d, compare, section):
     ways = readers(X, y, n_threads=1, times=n_passes)
     times = compare(descend, ways, rounds=9, pause=0.0)
     read = times.quickest(*ways)
-    cells = (_speed((X.nbytes + y.nbytes) * n_passes, times.seconds(name)) for name in ("gdfast", read))
+    cells = (_speed((X.nbytes + y.nbytes) * n_passes, times.seconds(name)) for name in (OURS, read))
     what = f"{dtype}, d = {d}, within cache, 1 thread"
     section.rows.append(Row(what, f"{read}, from L2", *cells, times.ratio(read), "share", SHARE_OF_L2))
 
