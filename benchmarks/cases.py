@@ -20,7 +20,7 @@ import gdfast
 
 SCALE = float(os.environ.get("GDFAST_BENCHMARK_SCALE", "1"))
 THREADS = 2
-EPOCH = {"solver": "sgd", "learning_rate": "constant", "eta0": 1e-7, "max_iter": 1, "tol": None}
+EPOCH: dict[str, Any] = {"solver": "sgd", "learning_rate": "constant", "eta0": 1e-7, "max_iter": 1, "tol": None}
 
 
 def _rows(n: int, d: int, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def _sparse_fit(n: int, d: int, per_row: int, **params: Any) -> Callable[[], Any
 def _rates() -> Callable[[], Any]:
     X, y = _rows(100_000, 20)
     model = gdfast.GDClassifier(solver="gd", max_iter=20, tol=None, n_threads=THREADS)
-    points = {"eta0": np.geomspace(1e-7, 1e-5, 20), "learning_rate": ["constant"]}
+    points: dict[str, Any] = {"eta0": np.geomspace(1e-7, 1e-5, 20), "learning_rate": ["constant"]}
     return partial(gdfast.fit_many, model, points, X, y, refit=False)
 
 
@@ -80,7 +80,7 @@ def _predict(method: str) -> Callable[[], Any]:
 
 _FIT = "fit, 200 000 x 50"
 _NUMBERS = "GDRegressor"
-_L1 = {"penalty": "l1", "alpha": 1e-3}
+_L1: dict[str, Any] = {"penalty": "l1", "alpha": 1e-3}
 
 CASES: dict[str, Callable[[], Callable[[], Any]]] = {
     **{f"pass, float32, d = {d}": partial(_evaluation, d) for d in (8, 30, 100, 784, 4096)},
