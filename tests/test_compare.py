@@ -232,9 +232,9 @@ def test_who_may_run_for_how_long(monkeypatch):
     tolerances = tuple(1.0 + power for power in range(8))
     ways = {
         "ours": {"quick": (0.5, True, tolerances)},
-        "theirs": {"best": (1.0, True, tolerances), "second": (1.9, True, tolerances)},
+        "theirs": {"best": (1.0, True, tolerances), "second": (2.9, True, tolerances)},
         "others": {
-            "third": (2.1, True, tolerances),
+            "third": (3.1, True, tolerances),
             "endless": (60.0, True, tolerances),
             "late": (2.1, False, tolerances),  # what takes longer will not be first
             "steps": (0.5, False, (1, 3, 30)),

@@ -25,6 +25,7 @@ from benchmarks.solve.task import Problem, Task
 from benchmarks.solve.worker import Worker
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".benchmarks" / "solve"
 SCALES = {"full": 1.0, "small": 0.01}
 
 
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.optima:
         return 0
     results = {name: load(folder / f"{name}.json") for name in PROBLEMS if (folder / f"{name}.json").exists()}
-    target = ROOT / "docs" / "solve.md" if options.scale == "full" else folder / "solve.md"
+    target = ROOT / "docs" / "solve.md" if folder == KEPT / "full" else folder / "solve.md"
     page.write(results, target)
     print(f"written: {target}")
     return 0
@@ -69,8 +70,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="rounds; the best times are medians over them")
     parser.add_argument("--limit", type=float, default=60.0, help="most seconds of a solver's way through its budgets")
     parser.add_argument("--scale", choices=SCALES, default="full", help="small: a hundredth of the rows")
-    kept = ROOT / ".benchmarks" / "solve"
-    parser.add_argument("--out", type=pathlib.Path, default=kept, help="where results are kept")
+    parser.add_argument("--out", type=pathlib.Path, default=KEPT, help="where results are kept; the page too, if given")
     parser.add_argument("--optima", action="store_true", help="find the optima, time nobody")
     parser.add_argument("--resume", action="store_true", help="only problems that there is no result of")
     parser.add_argument("--report", action="store_true", help="write the report from the results there are")

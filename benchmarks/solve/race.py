@@ -23,8 +23,8 @@ CLOSE = 0.5 * GOALS[-1]  # relative suboptimality beyond which nobody needs to g
 STALLED = 4  # budgets without a lower error after which the next type of X is tried
 PATIENCE = 30  # times gdfast's longest time is what others may take in all while none of them has come to the goals;
 BEHIND = 4  # times the best other's time is what a call may take once one has, and twice that all calls
-LEAST_CALL, LEAST_TIME = 0.5, 3.0  # seconds that any call may take, and all calls of any solver
-CONTENDS = 2  # times the best time to a goal, in the first round: who comes there within that runs again
+LEAST_CALL, LEAST_TIME = 1.0, 4.0  # seconds that any call may take, and all calls of any solver
+CONTENDS = 3  # times the best time to a goal, in the first round: who comes there within that runs again
 WARM_UP = 60.0  # seconds for what a library compiles at run time
 
 
