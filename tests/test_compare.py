@@ -224,7 +224,7 @@ class Paced:
 
 
 def test_who_may_run_for_how_long(monkeypatch):
-    """Calls end after four times the best other's time, solvers after twice that; rounds are for those in front."""
+    """The judge has a minute, calls four times the best other's time, solvers eight; those in front go on."""
     from benchmarks.solve import race
     from benchmarks.solve.optimum import Optimum
 
@@ -232,10 +232,15 @@ def test_who_may_run_for_how_long(monkeypatch):
     tolerances = tuple(1.0 + power for power in range(8))
     ways = {
         "ours": {"quick": (0.5, True, tolerances)},
-        "theirs": {"best": (1.0, True, tolerances), "second": (2.9, True, tolerances)},
+        "theirs": {
+            "slow": (45.0, True, tolerances),
+            "best": (1.0, True, tolerances),
+            "second": (2.9, True, tolerances),
+        },
         "others": {
+            "judge": (45.0, True, tolerances),
             "third": (3.1, True, tolerances),
-            "endless": (60.0, True, tolerances),
+            "endless": (70.0, True, tolerances),
             "late": (2.1, False, tolerances),  # what takes longer will not be first
             "steps": (0.5, False, (1, 3, 30)),
             "many calls": (1.9, False, tolerances),
@@ -243,12 +248,15 @@ def test_who_may_run_for_how_long(monkeypatch):
     }
     task = make_task("squared_error", alpha=0.1)
     workers = {name: Paced(way) for name, way in ways.items()}
-    entrants, _ = race.race(task, workers, Optimum(task.constant_error(), 1.0, {}), repeats=3, limit=60.0)
+    optimum = Optimum(task.constant_error(), 1.0, {})
+    entrants, _ = race.race(task, workers, optimum, repeats=3, limit=60.0, judge=("others", "judge"))
     curves = {curve.name: curve for entrant in entrants.values() for curve in entrant.curves}
     assert {name: [len(point.seconds) for point in curve.points] for name, curve in curves.items()} == {
         "quick": [3],
+        "slow": [1],  # no slower than the judge
         "best": [3],
         "second": [3],
+        "judge": [1],
         "third": [1],
         "endless": [],
         "late": [1],
@@ -261,6 +269,9 @@ def test_who_may_run_for_how_long(monkeypatch):
         "steps": "stopped before tol 30",
         "many calls": "stopped before tol 5",
     }
+    del workers["others"]
+    entrants, _ = race.race(task, workers, optimum, repeats=1, limit=60.0)
+    assert entrants["theirs"].curves[0].failed == "tol 1: stopped after 15 s"  # nobody was there: 30 times gdfast's
 
 
 RUNNER = """

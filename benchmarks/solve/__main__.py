@@ -87,7 +87,8 @@ def _run(problem: Problem, workers: dict[str, Worker], options: argparse.Namespa
     print(f"{problem.name}: X {_rows(task)}", flush=True)
     best = optimum.find(problem, task, folder)
     if not options.optima:
-        entrants, missing = race.race(task, workers, best, repeats=options.repeats, limit=options.limit)
+        rules = {"repeats": options.repeats, "limit": options.limit, "judge": problem.judge}
+        entrants, missing = race.race(task, workers, best, **rules)
         kept = folder / f"{problem.name}.json"
         save(kept, Result(_rows(task), facts(), best, entrants, missing))
         print(_line(problem.name, load(kept)))

@@ -32,15 +32,16 @@ stated.
 A ratio is the time of the best other solver of all libraries over that of gdfast, whose only setting is `tol`: **bold**
 where gdfast is behind.
 
-**Who may run for how long.** In a first round, library by library, all go through their budgets, until they are
-within {CLOSE:g} or make no progress. While no other library has come to both goals, a solver may take
-{PATIENCE} times the longest time of gdfast. Once one has, calls end after {BEHIND} times the best time of all others to
-the tighter goal, all calls of a solver after twice that: what takes longer is not the best other, whatever it comes to.
-A budget is left out where it would take longer than a call may, going by the one before. Nobody is stopped before
-{LEAST_CALL:g} s in a call and {LEAST_TIME:g} s in all, nor let run for more than a minute. "Stopped" in the tables
-means that, and no more. Then come rounds in which calls take turns: of gdfast and of all others those that came to a
-goal within {CONTENDS} times the best time of gdfast, or of all others. Their times are medians over all rounds, the
-times of those further behind come from the first.
+**Who may run for how long.** In a first round, one after the other, all solvers go through their budgets, until they
+are within {CLOSE:g} or make no progress: gdfast first, then the one that the optimum was sought with. These two may
+take a minute each; the others, while none has come to both goals, {PATIENCE} times the longest time of gdfast. Once one
+has, calls end after {BEHIND} times the best time of all others to the tighter goal, all calls of a solver after twice
+that; after 1.5 times and 2 times where that is beyond {PATIENCE} times gdfast's: what takes longer is not the best
+other, whatever it comes to. A budget is left out where, going by the one before, it would take longer. Nobody is
+stopped before {LEAST_CALL:g} s in a call and {LEAST_TIME:g} s in all, nor let run for more than a minute. "Stopped" in
+the tables means that, and no more. Then come rounds in which calls take turns: of gdfast and of all others those that
+came to a goal within {CONTENDS} times the best time of gdfast, or of all others. Their times are medians over all
+rounds, the times of those further behind come from the first.
 """
 NOTHING = "Nothing has been measured yet."
 

@@ -7,7 +7,6 @@ import datetime
 import math
 import statistics
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,9 +70,10 @@ class Entrant:
 class _Lead:
     """The best times of the first round to the goals, of gdfast and of all others."""
 
-    def __init__(self, optimum: Optimum) -> None:
-        self.optimum = optimum
+    def __init__(self, optimum: Optimum, limit: float) -> None:
+        self.optimum, self.limit = optimum, limit
         self.best = {ours: dict.fromkeys(GOALS, math.inf) for ours in (True, False)}
+        self.longest = 0.0  # of gdfast's calls
 
     def reached(self, point: Point) -> list[float]:
         """The goals that a point comes to."""
@@ -81,14 +81,24 @@ class _Lead:
 
     def note(self, point: Point, ours: bool) -> None:
         """Somebody has made a point."""
+        if ours:
+            self.longest = max(self.longest, point.seconds[0])
         best = self.best[ours]
         for goal in self.reached(point):
             best[goal] = min(best[goal], point.seconds[0])
 
+    def other(self) -> float:
+        """The best time of another library to all goals: what takes longer cannot become the best time to any."""
+        return max(self.best[False].values())
+
     def patience(self, most: float) -> tuple[float, float]:
         """Seconds that a call of another library may take, and all calls of one solver."""
-        behind = BEHIND * max(self.best[False].values())  # to all goals: more cannot become the best time to any
-        return max(LEAST_CALL, min(most, behind)), max(LEAST_TIME, min(most, 2 * behind))
+        best = self.other()
+        if best == math.inf:
+            return most, most
+        call = min(BEHIND * best, max(1.5 * best, most))
+        in_all = min(2 * BEHIND * best, max(2.0 * best, most))
+        return max(LEAST_CALL, min(self.limit, call)), max(LEAST_TIME, min(self.limit, in_all))
 
     def contends(self, point: Point, ours: bool) -> bool:
         """Whether it could be the best time to a goal, but for chance."""
@@ -98,10 +108,15 @@ class _Lead:
 class _Runner:
     """A solver of a library on its way through its budgets."""
 
-    def __init__(self, worker: Worker, index: int, offer: Offer, ours: bool) -> None:
-        self.worker, self.index, self.offer, self.ours = worker, index, offer, ours
+    def __init__(self, library: str, worker: Worker, index: int, offer: Offer, ours: bool) -> None:
+        self.library, self.worker, self.index, self.offer, self.ours = library, worker, index, offer, ours
         self.curve = Curve(offer.name)
         self.steps: list[tuple[str, Any]] = []  # those that gave a point
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Library and solver."""
+        return self.library, self.offer.name
 
     def explore(self, task: Task, lead: _Lead, most: float) -> None:
         """Once through the budgets, until the goals, the end of patience, or the end of progress."""
@@ -123,7 +138,9 @@ class _Runner:
             best = min(best, error)
             if stalled >= STALLED:
                 skip, stalled = step[0], 0
-            if after and (used + answer.seconds > in_all or answer.seconds * self._growth(step, after) > of_a_call):
+            if after and (
+                used + answer.seconds > in_all or self._is_late(answer.seconds, step, after, of_a_call, lead)
+            ):
                 self.curve.failed = f"stopped before {step_label(self.offer.knob, after)}"
                 return
 
@@ -140,9 +157,11 @@ class _Runner:
         self.curve.failed = f"{label}: {answer.failed or 'no finite weights'}"
         return math.inf
 
-    def _growth(self, step: tuple[str, Any], after: tuple[str, Any]) -> float:
-        """How many times as long the next budget will take: iterations by their number, tolerances and types twice."""
-        return after[1] / step[1] if isinstance(step[1], int) and after[1] > step[1] else 2.0
+    def _is_late(self, seconds: float, step: tuple[str, Any], after: tuple[str, Any], most: float, lead: _Lead) -> bool:
+        """Whether the next budget would take too long: iterations by their number, tolerances at least as long."""
+        if isinstance(step[1], int) and after[1] > step[1]:
+            return bool(seconds * after[1] / step[1] > most)
+        return not self.ours and seconds > max(0.5 * LEAST_CALL, 0.5 * BEHIND * lead.other())
 
     def repeat(self, lead: _Lead, most: float) -> None:
         """Another turn of the budgets that could give a best time."""
@@ -164,7 +183,13 @@ class _Runner:
 
 
 def race(
-    task: Task, workers: dict[str, Worker], optimum: Optimum, *, repeats: int, limit: float
+    task: Task,
+    workers: dict[str, Worker],
+    optimum: Optimum,
+    *,
+    repeats: int,
+    limit: float,
+    judge: tuple[str, str] = ("", ""),
 ) -> tuple[dict[str, Entrant], dict[str, str]]:
     """Let the libraries run.
 
@@ -179,6 +204,8 @@ def race(
         Rounds. In the first all explore their budgets; in the others those run that could give a best time.
     limit : float
         Most seconds that a solver may take to explore its budgets.
+    judge : tuple of two str
+        Library and solver that are known to come to the optimum: they go first, and set bounds to the others.
 
     Returns
     -------
@@ -189,7 +216,6 @@ def race(
     entrants: dict[str, Entrant] = {}
     missing: dict[str, str] = {}
     runners: list[_Runner] = []
-    lead, most = _Lead(optimum), limit
     for name, worker in workers.items():
         try:
             listing = worker.take(task)
@@ -199,20 +225,18 @@ def race(
         if listing.missing:
             missing[name] = listing.missing
             continue
-        mine = [_Runner(worker, index, offer, not entrants) for index, offer in enumerate(listing.offers)]
-        time.sleep(PAUSE)
-        for runner in mine:
-            runner.explore(task, lead, most)
-            print(f"  {name} {runner.curve.summary()}", flush=True)
+        mine = [_Runner(name, worker, index, offer, not entrants) for index, offer in enumerate(listing.offers)]
         entrants[name] = Entrant(listing.version, listing.note, now, [runner.curve for runner in mine])
         runners += mine
-        if len(entrants) == 1:
-            most = min(limit, max(LEAST_TIME, PATIENCE * _longest(runners)))
+    lead, before = _Lead(optimum, limit), ""
+    for runner in sorted(runners, key=lambda runner: (not runner.ours, runner.name != judge)):
+        if runner.library != before:
+            time.sleep(PAUSE)
+        free = runner.ours or runner.name == judge
+        runner.explore(task, lead, limit if free else min(limit, max(LEAST_TIME, PATIENCE * lead.longest)))
+        before = runner.library
+        print(f"  {runner.library} {runner.curve.summary()}", flush=True)
     for _ in range(1, repeats):
         for runner in runners:
             runner.repeat(lead, limit)
     return entrants, missing
-
-
-def _longest(runners: Iterable[_Runner]) -> float:
-    return max((point.seconds[0] for runner in runners for point in runner.curve.points), default=LEAST_TIME)
