@@ -14,7 +14,7 @@ WARNINGS = -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvl
 CPPCHECK = cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability,performance \
     --suppress=missingIncludeSystem --suppress=nullPointer:src/engine.c --suppress=uninitvar:src/walk.c
 
-.PHONY: help demo test test-c test-slow test-oldest docs docs-links benchmark benchmark-check compare lint sanitize wheel clean
+.PHONY: help demo test test-c test-slow test-oldest docs docs-links benchmark benchmark-check growth compare lint sanitize wheel clean
 
 help:
 	@echo "make demo       build, train on real data by command and in Python, compare, draw (files in demo/)"
@@ -26,6 +26,7 @@ help:
 	@echo "make docs-links  links to other sites, over the network"
 	@echo "make benchmark  measure beside other libraries, write docs/benchmarks.md"
 	@echo "make benchmark-check  this tree beside the commit where it left main: fails if anything has become slower"
+	@echo "make growth     measure how cost grows with rows, columns, classes, condition; write docs/performance.md"
 	@echo "make compare    race other libraries to the optimum, write docs/solve.md: COMPARE='--problems a9a --repeats 1'"
 	@echo "make lint       ruff, cython-lint, mypy, stubtest, compiler warnings, cppcheck if it is installed"
 	@echo "make sanitize   the C tests under ASan, UBSan and, where it runs, TSan"
@@ -62,6 +63,9 @@ benchmark: $(VENV)/developers
 
 benchmark-check: $(VENV)/developers
 	$(BIN)/python -m benchmarks.check
+
+growth: $(VENV)/developers
+	$(BIN)/python -m benchmarks.growth
 
 compare: $(VENV)/rivals
 	$(BIN)/python -m benchmarks.solve $(COMPARE)

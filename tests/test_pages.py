@@ -31,6 +31,7 @@ PAGES = [  # many_models.md and coming_from_sgd.md have tests of their own
     "big_data",
     "coming_from",
     "how_it_is_fast",
+    "performance",
     "reproducibility",
 ]
 _spec = importlib.util.spec_from_file_location("cells", DOCS / "cells.py")
