@@ -62,6 +62,9 @@ int gd_engine_poll(gd_engine *engine);
 /* The same for any thread; the calling one is worker 0. */
 int gd_engine_ends(gd_engine *engine, int worker);
 
+/* Does the second derivative of a smooth loss jump, so that rows begin or cease to bend at once? */
+int gd_loss_has_bends(int loss);
+
 /* Bytes of an element. */
 int64_t gd_type_size(int type);
 
