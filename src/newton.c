@@ -155,14 +155,14 @@ static gd_status descend_in_stages(gd_walk *work) {
     const gd_settings *settings = run->settings;
     gd_metric_kind kind = GD_METRIC_FULL;
     gd_status status = GD_OK;
-    int stop = 0;
+    int stop = 0, joined = 0;
     for (int64_t stage = metric->engine.problem.softmax ? 16 : 12, sure = work->sure; !status; stage *= 2) {
         int64_t left = settings->max_iter - run->report->n_iter;
         int64_t n = run->engine.problem.n, rows = 4 * metric->engine.problem.n;
         double a_pass = (double)run->engine.problem.n * (double)metric->k;
         int first = metric->diagonal && metric->columns.d <= GD_WIDEST_METRIC;
         int last = !first && (!metric->rows || metric->diagonal || rows > MOST_ROWS || (double)rows * (double)metric->p > 40.0 * a_pass);
-        int joins = !first && !metric->joint && gd_joint_pays(&run->engine.problem, 1);
+        int joins = !first && !metric->joint && !joined && gd_joint_pays(&run->engine.problem, 1);
         int64_t most = first ? (int64_t)gd_metric_cost(&run->engine.problem) : last && !joins ? left : stage;
         double tol = first && !sure ? fmax(settings->tol, NEAR) : settings->tol;
         status = minimise(work, &run->engine, tol, gd_min(most, left), 1, &stop);
@@ -171,6 +171,8 @@ static gd_status descend_in_stages(gd_walk *work) {
             stop = 0, rows = gd_metric_rows(&run->engine.problem, 1), stage = 6;
             run->report->method = GD_METHOD_NEWTON;
         } else if (!stop && goes_on && joins) rows = n, kind = GD_METRIC_JOINT;
+        else if (stop && goes_on && metric->joint && work->precise_enough)
+            stop = 0, rows = n, joined = 1, kind = GD_METRIC_FULL; /* along what hardly bends it leads too far: shorter steps may get on */
         else if (stop && goes_on && gd_metric_guesses(metric, n)) stop = 0, rows = n;
         else if (stop || last || !goes_on) break;
         if (!status) status = refine(work, rows > n / 2 ? 0 : rows, kind, first && sure);

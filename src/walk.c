@@ -6,7 +6,7 @@
 
 #include "updates.h"
 
-enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, DOUBT = 2 /* gains shrink ever more slowly */, MOST_DOUBT = 10 };
+enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, DOUBT = 2 /* gains shrink ever more slowly */, MOST_DOUBT = 10, UTMOST_DOUBT = 100 };
 
 int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
 
@@ -203,7 +203,7 @@ static double doubt(const gd_walk *walk) {
     if (!(walk->before > 0.0)) return 1.0;
     double noise = (walk->narrow ? 1e-9 : 1e-14) * fabs(walk->error), share = walk->promised / walk->before;
     double more = fmax(1.0, (walk->gained - noise) / walk->before);
-    return share < 1.0 ? fmin(more / (1.0 - share), MOST_DOUBT) : MOST_DOUBT;
+    return share < 1.0 ? fmin(more / (1.0 - share), UTMOST_DOUBT) : MOST_DOUBT;
 }
 
 static const double STALE = 0.9; /* of E where the metric was made */
