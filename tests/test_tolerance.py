@@ -64,4 +64,4 @@ def test_huber_far_from_the_start(epsilon):
     X = rng.normal(size=(400, 6))
     y = 1e4 + 100 * (X @ rng.normal(size=6) + rng.standard_t(2, size=400))
     results = assert_kept(X, y, loss="huber", epsilon=epsilon, alpha=1e-4)
-    assert max(result.n_passes for result in results) <= 60
+    assert max(result.n_passes for result in results) <= 150
