@@ -6,7 +6,7 @@
 
 #include "updates.h"
 
-enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, DOUBT = 2 /* gains shrink ever more slowly */, MOST_DOUBT = 10, UTMOST_DOUBT = 100 };
+enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, DOUBT = 2 /* gains shrink ever more slowly */, MOST_DOUBT = 10, UTMOST_DOUBT = 100, FEW_PAIRS = 4 };
 
 int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
 
@@ -218,8 +218,8 @@ static gd_next arrived_or_try(gd_walk *walk, double tol) {
     double least = fmax(floor, 1e-3 * tol * fabs(walk->error)); /* gain that counts */
     if (walk->rescale || (by_class && walk->n_steps >= 2)) {
         left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, window, least));
-        if (by_class && gd_is_proximal(&metric->engine.problem)) /* without a memory gains shrink evenly, and may slow down at once */
-            left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, 1, least));
+        if (by_class) left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, 1, least)); /* gains may slow down at once */
+        if (by_class && !gd_is_proximal(&metric->engine.problem) && walk->pairs.count < FEW_PAIRS) left = INFINITY; /* a memory yet to be */
     } else left *= by_class ? MOST_DOUBT : doubt(walk);
     if (walk->sure) left = farthest(walk);
     if (isfinite(left)) walk->decrement = left;

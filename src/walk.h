@@ -8,7 +8,7 @@
 
 #include "metric.h"
 
-enum { GD_WALK_MEMORY = 20, GD_WALK_WINDOW = 4, GD_WALK_AGREE = 3, GD_WALK_ERRORS = 2 * GD_WALK_WINDOW + GD_WALK_AGREE };
+enum { GD_WALK_MEMORY = 20, GD_WALK_WINDOW = 4, GD_WALK_AGREE = 2, GD_WALK_ERRORS = 2 * GD_WALK_WINDOW + GD_WALK_AGREE };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
     int count, most;
