@@ -30,7 +30,7 @@ static void share_task(void *context, int64_t block, int worker) {
     const gd_joint_job *job = context;
     const gd_metric *metric = job->metric;
     gd_engine *engine = &job->metric->engine;
-    int64_t n = engine->problem.n, k = metric->k, first = block * GD_BLOCK_ROWS, count = gd_min(n - first, GD_BLOCK_ROWS), step = GD_BLOCK_ROWS;
+    int64_t n = engine->problem.n, k = metric->k, step = GD_BLOCK_ROWS, first = block * step, count = gd_min(n - first, step);
     double *z = job->room + worker * room_size(k), *Z = z + step * k, *Y = Z + step * k, *slope = Y + step * k, *error = slope + step * k;
     if (gd_engine_ends(engine, worker)) return;
     engine->kernels->scores[engine->pass.doubles](&engine->pass, &engine->scratch[worker], first, count, z);

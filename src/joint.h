@@ -9,8 +9,8 @@
  * leaves out; or, at_length, where the descent takes long? */
 int gd_joint_pays(const gd_problem *problem, int at_length);
 
-/* model (order, pad), upper triangle: sum s (diag(p) - p p') x u u' at the weights that the engine has, from the curvatures metric->h (k, n)
- * of the classes there. */
+/* model (order, pad), upper triangle: sum s (diag(p) - p p') x u u' at the weights that the engine has, from the curvatures
+ * metric->h (k, n) of the classes there. */
 gd_status gd_joint_sum(gd_metric *metric);
 
 #endif

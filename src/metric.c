@@ -449,8 +449,8 @@ double gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, co
     gd_quadratic_room room = {.kernels = metric->engine.kernels, .engine = metric->watch, .worker = metric->worker,
                               .effort = MOST_SWEEPS * (double)p * (double)p};
     gd_quadratic_room_cut(&room, p, metric->pad, metric->factor);
-    gd_quadratic q = {.p = p, .p_pad = metric->pad, .d = d, .each = metric->p, .H = metric->model + f * p * metric->pad, .b = gradient, .origin = v,
-                      .scale = metric->scale, .lower = problem->lower ? problem->lower + output * d : NULL,
+    gd_quadratic q = {.p = p, .p_pad = metric->pad, .d = d, .each = metric->p, .H = metric->model + f * p * metric->pad, .b = gradient,
+                      .origin = v, .scale = metric->scale, .lower = problem->lower ? problem->lower + output * d : NULL,
                       .upper = problem->upper ? problem->upper + output * d : NULL, .l1 = problem->l1};
     return -gd_quadratic_minimise(&q, &room, x);
 }

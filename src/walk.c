@@ -6,7 +6,8 @@
 
 #include "updates.h"
 
-enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, DOUBT = 2 /* gains shrink ever more slowly */, MOST_DOUBT = 10, UTMOST_DOUBT = 100, FEW_PAIRS = 4 };
+enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, FEW_PAIRS = 4 };
+enum { DOUBT = 2 /* gains shrink ever more slowly */, MOST_DOUBT = 10, UTMOST_DOUBT = 100 };
 
 int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
 
@@ -212,7 +213,8 @@ static gd_next arrived_or_try(gd_walk *walk, double tol) {
     double floor = walk->floor_share * walk->first_error; /* E* may be 0 */
     walk->errors[walk->n_steps % GD_WALK_ERRORS] = walk->error;
     const gd_metric *metric = walk->metric;
-    int by_class = metric->engine.problem.softmax && !metric->joint && !walk->rescale; /* some directions bend less than the classes do one by one */
+    int softmax = metric->engine.problem.softmax;
+    int by_class = softmax && !metric->joint && !walk->rescale; /* some directions bend less than the classes do one by one */
     int64_t window = walk->rescale ? WINDOW : walk->n_steps < 4 ? 1 : 2;
     double left = walk->promised = walk->decrement;
     double least = fmax(floor, 1e-3 * tol * fabs(walk->error)); /* gain that counts */
@@ -239,7 +241,7 @@ static int is_stale(const gd_walk *walk) {
 }
 
 /* Is a claim to be looked at in the metric of this very place? One of all rows, made elsewhere, may overrate how E bends here, and by as
- * much underrate what is left: a few times over where curvatures change as gradually as their rows' scores, without limit where they end. */
+ * much underrate what is left: a few times over where curvatures change gradually, without limit where they end. */
 static int is_doubtful(const gd_walk *walk, double tol) {
     const gd_problem *problem = &walk->metric->engine.problem;
     if (!walk->exact || walk->refreshed || walk->constant || problem->smoothing > 0.0 || walk->decrement == 0.0) return 0;

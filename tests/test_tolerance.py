@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 
 import gdfast
 from gdfast import reference
@@ -42,6 +43,16 @@ def test_classes_that_nearly_separate(seed):
     assert (np.sum(slope**2) + np.sum(bias**2)) / (2 * 1e-6) <= 1e-6 * error  # E bends as the penalty does at least
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("alpha", "size"), [(1e-6, 10.0), (1e-4, 1.0)])
+def test_classes_too_many_to_be_bent_together(alpha, size, seed):
+    """E stands still for some steps until their memory finds directions in which classes move together."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(1500, 120))
+    y = np.argmax(0.75 * size * X @ rng.normal(size=(120, 8)) + rng.gumbel(size=(1500, 8)), axis=1)
+    assert_kept(X, y, 8, alpha=alpha)
+
+
 @pytest.mark.parametrize("alpha", [1e-2, 1e-4, 1e-6])
 def test_l1_and_few_classes(alpha):
     X, y = load_iris(return_X_y=True)
@@ -65,3 +76,18 @@ def test_huber_far_from_the_start(epsilon):
     y = 1e4 + 100 * (X @ rng.normal(size=6) + rng.standard_t(2, size=400))
     results = assert_kept(X, y, loss="huber", epsilon=epsilon, alpha=1e-4)
     assert max(result.n_passes for result in results) <= 150
+
+
+def test_no_claim_beside_a_warning():
+    """Classes that a plane separates have no minimum without a penalty."""
+    X = np.arange(10.0)[:, None]
+    with pytest.warns(ConvergenceWarning, match="separated perfectly"):
+        result = descend(X, np.arange(10) > 4, loss="log_loss")
+    assert not result.converged
+
+
+def test_hinge_without_error():
+    """E* = 0: of it no share can be left, so E must be 0 but for rounding."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 40)), rng.choice([-1.0, 1.0], size=20)
+    assert descend(X, y, loss="hinge", tol=1e-3).error <= 1e-12
