@@ -103,7 +103,7 @@ class DescentResult:
     n_iter : int
         Epochs done (solver "auto" and "gd": steps).
     converged : bool
-        Whether the descent ended by itself before `max_iter`.
+        Whether the descent ended by itself before `max_iter`, and no warning says that it fell short.
     message : str
         How it ended, and which method was used.
     loss_curve : ndarray of shape (n_iter,)
@@ -226,7 +226,7 @@ def silent_result(
         intercept=intercept,
         error=report["error"],
         n_iter=report["n_iter"],
-        converged=report["reason"] not in ("max_iter", "callback"),
+        converged=report["reason"] not in ("max_iter", "callback") and not complaint(report, settings),
         message=message,
         loss_curve=report["loss_curve"],
         validation_curve=report["validation_curve"] if validated else None,

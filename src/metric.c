@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gram.h"
+#include "joint.h"
 #include "quadratic.h"
 #include "threads.h"
 #include "updates.h"
@@ -104,8 +105,9 @@ static gd_status find_columns(gd_metric *metric, const gd_problem *problem, int 
     return status;
 }
 
-gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, int diagonal, int float_lanes, int n_threads,
+gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, gd_metric_kind kind, int float_lanes, int n_threads,
                          const gd_hooks *hooks) {
+    int diagonal = kind == GD_METRIC_DIAGONAL, joint = kind == GD_METRIC_JOINT;
     memset(metric, 0, sizeof *metric);
     gd_problem sample = *problem;
     if (m > 0 && m < problem->n) {
@@ -114,29 +116,32 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
         sample.rows = metric->rows, sample.n = m;
     }
     int alike = problem->n_outputs == 1 || problem->loss == gd_loss_squared_error;
-    int64_t each = alike || diagonal ? 0 : gd_rows_of_a_class(problem, sample.n);
+    int64_t each = alike || kind != GD_METRIC_FULL ? 0 : gd_rows_of_a_class(problem, sample.n);
     metric->m = 2 * each < sample.n ? each : 0;
     sample.double_lanes = sample.double_lanes || !(float_lanes || metric->m);
     int64_t k = problem->n_outputs, d = problem->X.n_cols, p = d + (problem->fit_intercept ? 1 : 0);
-    int64_t p_pad = (p + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F, matrix = diagonal ? p : p * p_pad;
+    int64_t p_pad = (p + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F, order = joint ? k * p : p;
+    int64_t pad = (order + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F;
     /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
     int dear = diagonal ? (double)k * (double)p * 8.0 > 64e6 || (double)k * (double)sample.n * (double)p > 1e9 : each == 0;
-    metric->n_factors = alike || dear ? 1 : k;
+    metric->n_factors = alike || (dear && !joint) ? 1 : k;
     double products = 0.5 * (double)p * (double)metric->n_factors * (metric->m ? (double)metric->m / (double)sample.n : 1.0); /* of a row */
     gd_status status = gd_engine_init_for(&metric->engine, &sample, diagonal ? 0.0 : products, n_threads, hooks);
     if (status) return status;
     metric->watch = &metric->engine;
     metric->k = k, metric->p = p, metric->p_pad = p_pad, metric->size = k * p;
-    metric->diagonal = diagonal;
+    metric->order = order, metric->pad = pad;
+    metric->diagonal = diagonal, metric->joint = joint;
     metric->proximal = gd_is_proximal(problem) && !diagonal;
     int64_t f = metric->n_factors, of_rows = 2 * f * (sample.n + metric->m);
-    int64_t factor = metric->proximal ? gd_quadratic_room_size(p, p_pad) : 0;
-    double *at = metric->arena = gd_alloc(f * matrix + factor + f * p + 3 * d + of_rows + k + p_pad, 8);
+    int64_t matrices = (joint ? 1 : f) * order * (diagonal ? 1 : pad);
+    int64_t factor = metric->proximal ? gd_quadratic_room_size(order, pad) : 0;
+    double *at = metric->arena = gd_alloc(matrices + factor + f * p + 3 * d + of_rows + k + p_pad, 8);
     if (!at) return GD_NO_MEMORY;
     metric->room = at, at += p_pad;
     metric->chosen = (int64_t *)(void *)at, at += f * metric->m;
     metric->chosen_h = at, at += f * metric->m;
-    metric->model = at, at += f * matrix;
+    metric->model = at, at += matrices;
     metric->factor = metric->proximal ? at : metric->model, at += factor;
     metric->h = at, at += f * sample.n;
     metric->h_built = at, at += f * sample.n;
@@ -223,21 +228,22 @@ static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagon
  * must not. With rounded kinks so few rows bend that it would outdo the penalty, and hide what is left to gain. More where a column has
  * no curvature at all. Rare columns bend at least as they do over all rows at the mean curvature h. */
 static void complete(const gd_metric *metric, const double *h, double *H, double weight_sum, double *least) {
-    int64_t p = metric->p, step = metric->diagonal ? 1 : metric->p_pad + 1;
+    int64_t p = metric->order, pad = metric->pad, step = metric->diagonal ? 1 : pad + 1;
     double l2 = metric->engine.problem.l2, top = 0.0, bend = 0.0;
     int rounded = metric->engine.problem.smoothing > 0.0;
-    double damping = metric->bent_rows < p && !rounded ? 1e-7 : 1e-10;
+    double damping = metric->bent_rows < metric->p && !rounded ? 1e-7 : 1e-10;
     if (metric->m) damping = 0.1 * (double)p / (double)metric->m; /* few rows make light of what only others tell */
     if (metric->diagonal)
         for (int64_t j = 0; j < p; j++) H[j] /= weight_sum;
     else
         for (int64_t j = 0; j < p; j++)
-            for (int64_t l = j; l < p; l++) H[j * metric->p_pad + l] /= weight_sum;
+            for (int64_t l = j; l < p; l++) H[j * pad + l] /= weight_sum;
     for (int64_t i = 0; i < metric->engine.problem.n; i++) bend += h[i];
     bend /= weight_sum;
     for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] = fmax(H[j * step], bend * metric->moment[j]);
     for (int64_t j = 0; j < p; j++) top = fmax(top, H[j * step]); /* of the rows alone: l2 adds no end to tiny columns */
-    for (int64_t j = 0; j < metric->columns.d; j++) H[j * step] += l2 * metric->scale[j] * metric->scale[j];
+    for (int64_t j = 0, of = 0; j < p; j++, of = (of + 1) % metric->p)
+        if (of < metric->columns.d) H[j * step] += l2 * metric->scale[of] * metric->scale[of];
     for (int64_t j = 0; top == 0.0 && j < p; j++) top = fmax(top, H[j * step]);
     if (top == 0.0) top = 1.0;
     for (int64_t j = 0; j < p; j++) {
@@ -247,7 +253,7 @@ static void complete(const gd_metric *metric, const double *h, double *H, double
     }
     if (!metric->proximal) return;
     for (int64_t j = 1; j < p; j++)
-        for (int64_t l = 0; l < j; l++) H[j * metric->p_pad + l] = H[l * metric->p_pad + j];
+        for (int64_t l = 0; l < j; l++) H[j * pad + l] = H[l * pad + j];
 }
 
 /* Do all outputs bend in proportion, as at all-zero weights? Then one matrix, times a number each, does for all. */
@@ -277,6 +283,7 @@ static gd_gram choose(gd_metric *metric, int64_t f, int64_t m, double *H) {
 }
 
 static gd_status sum_matrices(gd_metric *metric) {
+    if (metric->joint) return gd_joint_sum(metric);
     int64_t n = metric->engine.problem.n, f = metric->n_factors, matrix = metric->p * metric->p_pad, alike = 1;
     gd_gram *grams = gd_alloc(f, sizeof *grams);
     if (!grams) return GD_NO_MEMORY;
@@ -299,7 +306,7 @@ static void finish_task(void *context, int64_t f, int worker) {
     const gd_finish_job *job = context;
     gd_metric *metric = job->metric;
     gd_engine *engine = &metric->engine;
-    int64_t p = metric->p, p_pad = metric->p_pad;
+    int64_t p = metric->order, p_pad = metric->pad;
     double *H = metric->model + f * p * (metric->diagonal ? 1 : p_pad), *least = metric->least + f * p;
     complete(metric, metric->h + f * engine->problem.n, H, job->weight_sum, least);
     if (metric->diagonal || metric->proximal) return;
@@ -331,8 +338,9 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     if (!status && !metric->diagonal) status = sum_matrices(metric);
     for (int64_t f = 0; !status && metric->diagonal && f < metric->n_factors; f++)
         status = sum_diagonal(metric, metric->h + f * n, metric->model + f * metric->p);
-    gd_finish_job job = {metric, weight_sum > 0.0 ? weight_sum : 1.0, metric->n_factors < engine->n_threads};
-    if (!status) gd_parallel(metric->n_factors, finish_task, &job, job.one_by_one ? 1 : engine->n_threads);
+    int64_t matrices = metric->joint ? 1 : metric->n_factors;
+    gd_finish_job job = {metric, weight_sum > 0.0 ? weight_sum : 1.0, matrices < engine->n_threads};
+    if (!status) gd_parallel(matrices, finish_task, &job, job.one_by_one ? 1 : engine->n_threads);
     if (!status) status = gd_engine_state(engine);
     metric->built = !status;
     return status;
@@ -379,11 +387,11 @@ void gd_metric_lend(gd_metric *view, double *scratch, gd_engine *watch, int work
 
 typedef struct gd_solve_job { const gd_metric *metric; const double *in; double *out; int half; int64_t some; } gd_solve_job;
 
-/* Some outputs: those that share a factor, or one. */
+/* Some outputs: those that share a factor, or one; joint: all as one. */
 static void solve_task(void *context, int64_t task, int worker) {
     const gd_solve_job *job = context;
     const gd_metric *metric = job->metric;
-    int64_t p = metric->p, p_pad = metric->p_pad, c = task * job->some, count = gd_min(job->some, metric->k - c);
+    int64_t p = metric->order, p_pad = metric->pad, c = task * job->some, count = gd_min(job->some, metric->size / p - c);
     const double *in = job->in + c * p, *U = metric->factor + (metric->n_factors == 1 ? 0 : c) * p * p_pad;
     double *out = job->out + c * p;
     (void)worker;
@@ -395,8 +403,9 @@ static void solve_each(gd_solve_job *job) {
     const gd_metric *metric = job->metric;
     int alone = metric->size * metric->p < 1 << 20; /* or a thread would cost more than it brings */
     int threads = alone ? 1 : metric->engine.n_threads;
-    job->some = metric->n_factors > 1 ? 1 : (metric->k + threads - 1) / threads;
-    gd_parallel((metric->k + job->some - 1) / job->some, solve_task, job, threads);
+    int64_t outputs = metric->size / metric->order;
+    job->some = metric->n_factors > 1 ? 1 : (outputs + threads - 1) / threads;
+    gd_parallel((outputs + job->some - 1) / job->some, solve_task, job, threads);
 }
 
 static void divide(const gd_metric *metric, const double *in, double *out) {
@@ -436,13 +445,13 @@ static double minimise_diagonal(const gd_metric *metric, int64_t output, const d
 
 double gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, const double *gradient, double *x) {
     const gd_problem *problem = &metric->engine.problem;
-    int64_t p = metric->p, d = metric->columns.d, f = metric->n_factors == 1 ? 0 : output;
+    int64_t p = metric->order, d = metric->columns.d, f = metric->n_factors == 1 ? 0 : output;
     if (metric->diagonal) return minimise_diagonal(metric, output, metric->model + f * p, v, gradient, x);
     gd_quadratic_room room = {.kernels = metric->engine.kernels, .engine = metric->watch, .worker = metric->worker,
                               .effort = MOST_SWEEPS * (double)p * (double)p};
-    gd_quadratic_room_cut(&room, p, metric->p_pad, metric->factor);
-    gd_quadratic q = {.p = p, .p_pad = metric->p_pad, .d = d, .H = metric->model + f * p * metric->p_pad, .b = gradient, .origin = v,
-                      .scale = metric->scale, .lower = problem->lower ? problem->lower + output * d : NULL,
+    gd_quadratic_room_cut(&room, p, metric->pad, metric->factor);
+    gd_quadratic q = {.p = p, .p_pad = metric->pad, .d = d, .each = metric->p, .H = metric->model + f * p * metric->pad, .b = gradient,
+                      .origin = v, .scale = metric->scale, .lower = problem->lower ? problem->lower + output * d : NULL,
                       .upper = problem->upper ? problem->upper + output * d : NULL, .l1 = problem->l1};
     return -gd_quadratic_minimise(&q, &room, x);
 }

@@ -16,11 +16,13 @@ typedef struct gd_metric {
     int64_t k, p, p_pad, size; /* size = k p */
     int64_t n_factors;     /* 1: shared by the outputs, or k */
     int diagonal;          /* 1: only the diagonal is kept */
+    int joint;             /* 1: one matrix for all outputs together, see joint.h; they have k curvatures nevertheless */
+    int64_t order, pad;    /* of a matrix: p and p_pad; joint: size, and that rounded up */
     int proximal;          /* 1: L1 or bounds need the matrix itself (gd_metric_minimise) */
     double *center, *scale;
     double *moment;        /* (d) mean of u^2 over all rows, for columns that the sample hardly sees; 0 for the others */
-    double *model;         /* (n_factors, p, p_pad) H, symmetric; or (n_factors, p) its diagonal */
-    double *factor;        /* (n_factors, p, p_pad) Cholesky, in the memory of model; proximal: room of a quadratic */
+    double *model;         /* (n_factors, p, p_pad) H, symmetric; or (n_factors, p) its diagonal; joint: (order, pad) */
+    double *factor;        /* (as model) Cholesky, in the memory of model; proximal: room of a quadratic */
     double *h, *h_built;   /* (n_factors, m) curvature now, and when the metric was built */
     double *bias;          /* (k) without an intercept to fit: the given biases, which stay */
     double *least;         /* (n_factors, p) smallest pivots */
@@ -38,8 +40,11 @@ typedef struct gd_metric {
 
 enum { GD_WIDEST_METRIC = 2048 /* columns: beyond, only the diagonal */ };
 
+/* GD_METRIC_JOINT is for softmax and all rows. */
+typedef enum gd_metric_kind { GD_METRIC_FULL, GD_METRIC_DIAGONAL, GD_METRIC_JOINT } gd_metric_kind;
+
 /* m rows at most; 0: all of them. */
-gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, int diagonal, int float_lanes, int n_threads,
+gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m, gd_metric_kind kind, int float_lanes, int n_threads,
                          const gd_hooks *hooks);
 void gd_metric_free(gd_metric *metric);
 
@@ -74,7 +79,8 @@ void gd_metric_solve(const gd_metric *metric, const double *in, double *out);
 double gd_metric_norm(const gd_metric *metric, const double *in, double *room);
 
 /* Where L1 or bounds act: x (p) = argmin gradient.delta + delta'H delta / 2 + l1 ||w||_1 within the bounds, x = v + delta, for one output.
- * Returns how much less that is than at v. */
+ * Returns how much less that is than at v. joint: for all outputs at
+ * once, output 0. */
 double gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, const double *gradient, double *x);
 
 /* The nearest value to v that weight j of an output may have; the bias, j = d, any. */

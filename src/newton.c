@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "joint.h"
 #include "updates.h"
 #include "walk.h"
 
@@ -126,14 +127,14 @@ static void classify(gd_walk *work, int stop) {
     memcpy(work->run->state->weights, work->weights, sizeof *work->weights * (size_t)work->run->size);
 }
 
-/* The sample has proved too small: a metric of more rows, 0 of all. Where we are stays where it is. */
-static gd_status refine(gd_walk *work, int64_t rows, int float_lanes) {
+/* The metric has proved too coarse: one of more rows, 0 of all, or of all classes together. Where we are stays where it is. */
+static gd_status refine(gd_walk *work, int64_t rows, gd_metric_kind kind, int float_lanes) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     const gd_problem *problem = &run->engine.problem;
     gd_metric_to_weights(metric, work->v, work->weights);
     gd_metric_free(metric);
-    gd_status status = gd_metric_init(metric, problem, rows, 0, float_lanes, run->settings->n_threads, run->engine.hooks);
+    gd_status status = gd_metric_init(metric, problem, rows, kind, float_lanes, run->settings->n_threads, run->engine.hooks);
     if (!status) status = gd_metric_build(metric, work->weights, 0.0);
     if (status) return status;
     work->sure = 0;
@@ -152,24 +153,29 @@ static gd_status descend_in_stages(gd_walk *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
     const gd_settings *settings = run->settings;
+    gd_metric_kind kind = GD_METRIC_FULL;
     gd_status status = GD_OK;
-    int stop = 0;
-    for (int64_t stage = 12, sure = work->sure; !status; stage *= 2) {
+    int stop = 0, joined = 0;
+    for (int64_t stage = metric->engine.problem.softmax ? 16 : 12, sure = work->sure; !status; stage *= 2) {
         int64_t left = settings->max_iter - run->report->n_iter;
         int64_t n = run->engine.problem.n, rows = 4 * metric->engine.problem.n;
         double a_pass = (double)run->engine.problem.n * (double)metric->k;
         int first = metric->diagonal && metric->columns.d <= GD_WIDEST_METRIC;
         int last = !first && (!metric->rows || metric->diagonal || rows > MOST_ROWS || (double)rows * (double)metric->p > 40.0 * a_pass);
-        int64_t most = first ? (int64_t)gd_metric_cost(&run->engine.problem) : last ? left : stage;
+        int joins = !first && !metric->joint && !joined && gd_joint_pays(&run->engine.problem, 1);
+        int64_t most = first ? (int64_t)gd_metric_cost(&run->engine.problem) : last && !joins ? left : stage;
         double tol = first && !sure ? fmax(settings->tol, NEAR) : settings->tol;
         status = minimise(work, &run->engine, tol, gd_min(most, left), 1, &stop);
         int goes_on = run->report->reason == GD_STOP_MAX_ITER && run->report->n_iter < settings->max_iter;
         if (first && goes_on && !(stop && sure)) {
             stop = 0, rows = gd_metric_rows(&run->engine.problem, 1), stage = 6;
             run->report->method = GD_METHOD_NEWTON;
-        } else if (stop && goes_on && gd_metric_guesses(metric, n)) stop = 0, rows = n;
+        } else if (!stop && goes_on && joins) rows = n, kind = GD_METRIC_JOINT;
+        else if (stop && goes_on && metric->joint && work->precise_enough)
+            stop = 0, rows = n, joined = 1, kind = GD_METRIC_FULL; /* along what hardly bends it leads too far: shorter steps may get on */
+        else if (stop && goes_on && gd_metric_guesses(metric, n)) stop = 0, rows = n;
         else if (stop || last || !goes_on) break;
-        if (!status) status = refine(work, rows > n / 2 ? 0 : rows, first && sure);
+        if (!status) status = refine(work, rows > n / 2 ? 0 : rows, kind, first && sure);
     }
     if (status) return status;
     gd_metric_to_weights(metric, work->v, work->weights);
@@ -214,13 +220,15 @@ gd_status gd_newton(gd_run *run) {
     const gd_problem *problem = &run->engine.problem;
     int smooth = gd_loss_is_smooth(problem->loss), wide = problem->X.n_cols > GD_WIDEST_METRIC;
     int exact = problem->loss == gd_loss_squared_error, kinks = !smooth || problem->loss == gd_loss_huber;
-    int diagonal = wide || (!exact && !kinks && !gd_is_proximal(problem) && gd_metric_cost(problem) > DEAR);
+    int joint = gd_joint_pays(problem, 0);
+    int diagonal = wide || (!joint && !exact && !kinks && !gd_is_proximal(problem) && gd_metric_cost(problem) > DEAR);
     gd_metric metric;
     gd_walk work = {.run = run, .metric = &metric};
     double *arena = NULL;
-    int64_t rows = wide ? 4096 : gd_metric_rows(problem, smooth);
+    int64_t rows = wide ? 4096 : joint ? 0 : gd_metric_rows(problem, smooth);
+    gd_metric_kind kind = diagonal ? GD_METRIC_DIAGONAL : joint ? GD_METRIC_JOINT : GD_METRIC_FULL;
     int float_lanes = exact && rows == 0 && !run->engine.pass.doubles && problem->n > 20000;
-    gd_status status = gd_metric_init(&metric, problem, rows, diagonal, float_lanes, run->settings->n_threads, run->engine.hooks);
+    gd_status status = gd_metric_init(&metric, problem, rows, kind, float_lanes, run->settings->n_threads, run->engine.hooks);
     work.rescale = diagonal || (problem->softmax && metric.n_factors == 1);
     if (!status) status = allocate(&work, &arena);
     if (!status) status = start_biases(&work);

@@ -25,10 +25,19 @@ void gd_quadratic_room_cut(gd_quadratic_room *room, int64_t p, int64_t p_pad, do
 
 static int interrupted(const gd_quadratic_room *room) { return room->effort <= 0.0 || gd_engine_ends(room->engine, room->worker); }
 
-static double penalty(const gd_quadratic *q, int64_t j) { return j < q->d ? q->l2 * q->scale[j] * q->scale[j] : 0.0; }
-static double threshold(const gd_quadratic *q, int64_t j) { return j < q->d ? q->l1 * q->scale[j] : 0.0; }
-static double lowest(const gd_quadratic *q, int64_t j) { return q->lower && j < q->d ? q->lower[j] / q->scale[j] : -INFINITY; }
-static double highest(const gd_quadratic *q, int64_t j) { return q->upper && j < q->d ? q->upper[j] / q->scale[j] : INFINITY; }
+/* Its place among the weights of its output, d: it is a bias. */
+static int64_t place(const gd_quadratic *q, int64_t j) { return gd_min(q->each ? j % q->each : j, q->d); }
+static double at_weight(const gd_quadratic *q, const double *bound, int64_t j) {
+    return bound[(q->each ? j / q->each : 0) * q->d + place(q, j)] / q->scale[place(q, j)];
+}
+
+static double penalty(const gd_quadratic *q, int64_t j) {
+    int64_t of = place(q, j);
+    return of < q->d ? q->l2 * q->scale[of] * q->scale[of] : 0.0;
+}
+static double threshold(const gd_quadratic *q, int64_t j) { return place(q, j) < q->d ? q->l1 * q->scale[place(q, j)] : 0.0; }
+static double lowest(const gd_quadratic *q, int64_t j) { return q->lower && place(q, j) < q->d ? at_weight(q, q->lower, j) : -INFINITY; }
+static double highest(const gd_quadratic *q, int64_t j) { return q->upper && place(q, j) < q->d ? at_weight(q, q->upper, j) : INFINITY; }
 static double origin(const gd_quadratic *q, int64_t j) { return q->origin ? q->origin[j] : 0.0; }
 static double within(const gd_quadratic *q, int64_t j, double v) { return fmin(fmax(v, lowest(q, j)), highest(q, j)); }
 

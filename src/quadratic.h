@@ -11,12 +11,13 @@
 typedef struct gd_quadratic {
     int64_t p, p_pad;            /* p_pad: a multiple of GD_LANES_D; what is beyond p is 0 */
     int64_t d;                   /* l2, l1 and bounds are for the first d */
+    int64_t each;                /* > 0: so they are in each piece of that many, d of bounds to each: outputs one after the other */
     const double *H;             /* (p, p_pad) symmetric, positive semidefinite */
     const double *b;             /* (p) the gradient at the origin */
     double yy;
     const double *origin;        /* (p) or NULL */
     const double *scale;         /* (d) powers of two */
-    const double *lower, *upper; /* (d) or NULL */
+    const double *lower, *upper; /* (d), of pieces (p / each, d), or NULL */
     double l2, l1;
     double damping;              /* of each diagonal element where H is factorised */
 } gd_quadratic;

@@ -6,7 +6,8 @@
 
 #include "updates.h"
 
-enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, DOUBT = 2 /* gains shrink ever more slowly */, FIRST_DOUBT = 10 };
+enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, FEW_PAIRS = 4 };
+enum { DOUBT = 2 /* gains shrink ever more slowly */, MOST_DOUBT = 10, UTMOST_DOUBT = 100 };
 
 int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
 
@@ -121,7 +122,7 @@ static void proximal_step(gd_walk *walk) {
     const gd_problem *problem = &metric->engine.problem;
     int64_t p = metric->p;
     walk->decrement = 0.0;
-    for (int64_t c = 0; c < metric->k; c++)
+    for (int64_t c = 0; c < (metric->joint ? 1 : metric->k); c++)
         walk->decrement += gd_metric_minimise(metric, c, walk->v + c * p, walk->gradient + c * p, walk->target + c * p);
     if (problem->softmax && !problem->lower && !problem->upper) recentre(walk);
     for (int64_t j = 0; j < metric->size; j++) walk->step[j] = walk->target[j] - walk->v[j];
@@ -153,22 +154,32 @@ double gd_walk_best_bias(const gd_problem *problem, double slope) {
 
 /* What is still to be gained if the gains of the last few steps go on shrinking as they did (Aitken), from the errors of the last
  * 2 `window` steps. Where the metric is only proportional to the curvature, the decrement alone would promise too much. */
-static double still_to_gain(const double *errors, int64_t step, int64_t window, double floor) {
-    if (step < 2 * window) return INFINITY;
-    double now = errors[step % (2 * WINDOW + 1)], middle = errors[(step - window) % (2 * WINDOW + 1)];
-    double then = errors[(step - 2 * window) % (2 * WINDOW + 1)], gained = middle - now, factor = gained / (then - middle);
+static double extrapolate(const double *errors, int64_t step, int64_t window, double floor) {
+    double now = errors[step % GD_WALK_ERRORS], middle = errors[(step - window) % GD_WALK_ERRORS];
+    double then = errors[(step - 2 * window) % GD_WALK_ERRORS], gained = middle - now, factor = gained / (then - middle);
     if (gained <= floor) return 0.0;
     return factor < 1.0 ? fmax(gained * factor / (1.0 - factor), 0.0) : INFINITY;
+}
+
+/* The most that any of the last few steps promised, less what has been gained since: gains come in fits and starts, and one step that
+ * gains little says nothing. */
+static double still_to_gain(const double *errors, int64_t step, int64_t window, double floor) {
+    if (step < 2 * window) return INFINITY;
+    double most = 0.0, now = errors[step % GD_WALK_ERRORS];
+    for (int64_t at = gd_max(2 * window, step - GD_WALK_AGREE + 1); at <= step; at++)
+        most = fmax(most, extrapolate(errors, at, window, floor) - (errors[at % GD_WALK_ERRORS] - now));
+    return most;
 }
 
 void gd_walk_begin(gd_walk *walk, const gd_problem *problem, int narrow, int exact) {
     walk->constant = problem->loss == gd_loss_squared_error;
     walk->floor_share = problem->loss == gd_loss_log_loss ? 1e-14 : walk->constant ? 1e-20 : 1e-17;
-    walk->exact = exact && !walk->rescale && !problem->softmax;
+    walk->exact = exact && !walk->rescale && (!problem->softmax || walk->metric->joint);
     walk->narrow = narrow;
     walk->refreshed = 1;
     walk->stalled = walk->trial = walk->precise_enough = walk->pairs.count = 0;
     walk->n_steps = 0;
+    walk->before = 0.0;
     walk->t = 1.0, walk->least = INFINITY;
     walk->built_error = NAN;
 }
@@ -187,35 +198,54 @@ static double farthest(const gd_walk *walk) {
     return 0.5 * sum;
 }
 
+/* How many times more than the model promises is left, if steps go on as the last did: that gained more than was promised, and left a
+ * share of it. Where E falls like an exponential each leaves 1 / e, and half of what is left is promised. */
+static double doubt(const gd_walk *walk) {
+    if (!(walk->before > 0.0)) return 1.0;
+    double noise = (walk->narrow ? 1e-9 : 1e-14) * fabs(walk->error), share = walk->promised / walk->before;
+    double more = fmax(1.0, (walk->gained - noise) / walk->before);
+    return share < 1.0 ? fmin(more / (1.0 - share), UTMOST_DOUBT) : MOST_DOUBT;
+}
+
 static const double STALE = 0.9; /* of E where the metric was made */
 
 static gd_next arrived_or_try(gd_walk *walk, double tol) {
     double floor = walk->floor_share * walk->first_error; /* E* may be 0 */
-    walk->errors[walk->n_steps % (2 * WINDOW + 1)] = walk->error;
-    int by_class = walk->metric->engine.problem.softmax && !walk->rescale; /* some directions bend less than the classes do one by one */
+    walk->errors[walk->n_steps % GD_WALK_ERRORS] = walk->error;
+    const gd_metric *metric = walk->metric;
+    int softmax = metric->engine.problem.softmax;
+    int by_class = softmax && !metric->joint && !walk->rescale; /* some directions bend less than the classes do one by one */
     int64_t window = walk->rescale ? WINDOW : walk->n_steps < 4 ? 1 : 2;
-    double left = walk->decrement;
+    double left = walk->promised = walk->decrement;
     double least = fmax(floor, 1e-3 * tol * fabs(walk->error)); /* gain that counts */
     if (walk->rescale || (by_class && walk->n_steps >= 2)) {
         left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, window, least));
-        if (by_class && gd_is_proximal(&walk->metric->engine.problem)) /* without a memory gains shrink evenly, and may slow down at once */
-            left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, 1, least));
-    } else if (by_class) left *= FIRST_DOUBT;
+        if (by_class) left = fmax(left, DOUBT * still_to_gain(walk->errors, walk->n_steps, 1, least)); /* gains may slow down at once */
+        if (by_class && !gd_is_proximal(&metric->engine.problem) && walk->pairs.count < FEW_PAIRS) left = INFINITY; /* a memory yet to be */
+    } else left *= by_class ? MOST_DOUBT : doubt(walk);
     if (walk->sure) left = farthest(walk);
     if (isfinite(left)) walk->decrement = left;
     walk->stalled = walk->decrement < 0.5 * walk->least ? 0 : walk->stalled + 1;
     walk->least = fmin(walk->least, walk->decrement);
     if (left <= fmax(tol * fabs(walk->error), tol >= 0.0 ? floor : 0.0) || left == 0.0) return GD_ARRIVED;
     walk->t = 1.0, walk->trial = 0;
-    memcpy(walk->new_v, walk->target, sizeof *walk->v * (size_t)walk->metric->size);
+    memcpy(walk->new_v, walk->target, sizeof *walk->v * (size_t)metric->size);
     return GD_TRY;
 }
 
 /* May the curvature have changed enough? That of log loss changes about as E does; memory makes up for the rest, where there is one. */
 static int is_stale(const gd_walk *walk) {
     const gd_problem *problem = &walk->metric->engine.problem;
-    int slow = problem->softmax || (walk->rescale && problem->loss == gd_loss_log_loss);
+    int slow = (problem->softmax && !walk->metric->joint) || (walk->rescale && problem->loss == gd_loss_log_loss);
     return !slow || gd_is_proximal(problem) || walk->error < STALE * walk->built_error;
+}
+
+/* Is a claim to be looked at in the metric of this very place? One of all rows, made elsewhere, may overrate how E bends here, and by as
+ * much underrate what is left: a few times over where curvatures change gradually, without limit where they end. */
+static int is_doubtful(const gd_walk *walk, double tol) {
+    const gd_problem *problem = &walk->metric->engine.problem;
+    if (!walk->exact || walk->refreshed || walk->constant || problem->smoothing > 0.0 || walk->decrement == 0.0) return 0;
+    return gd_loss_has_bends(problem->loss) || MOST_DOUBT * walk->promised > tol * fabs(walk->error);
 }
 
 gd_next gd_walk_plan(gd_walk *walk, double tol, int again) {
@@ -229,7 +259,8 @@ gd_next gd_walk_plan(gd_walk *walk, double tol, int again) {
         find_step(walk);
     }
     if (!walk->constant && !walk->refreshed && (walk->t < 1.0 || walk->decrement > 0.1 * before) && is_stale(walk)) return GD_REBUILD;
-    return arrived_or_try(walk, tol);
+    gd_next next = arrived_or_try(walk, tol);
+    return next == GD_ARRIVED && is_doubtful(walk, tol) ? GD_REBUILD : next;
 }
 
 void gd_walk_accept(gd_walk *walk) {
@@ -272,6 +303,7 @@ gd_next gd_walk_judge(gd_walk *walk) {
         return GD_ARRIVED;
     }
     if (!gd_is_proximal(&walk->metric->engine.problem)) remember(walk);
+    walk->before = walk->promised, walk->gained = walk->error - walk->new_error;
     gd_walk_accept(walk);
     walk->refreshed = 0;
     walk->n_steps++;

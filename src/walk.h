@@ -8,7 +8,7 @@
 
 #include "metric.h"
 
-enum { GD_WALK_MEMORY = 20, GD_WALK_WINDOW = 4 };
+enum { GD_WALK_MEMORY = 20, GD_WALK_WINDOW = 4, GD_WALK_AGREE = 2, GD_WALK_ERRORS = 2 * GD_WALK_WINDOW + GD_WALK_AGREE };
 
 typedef struct gd_pairs { /* the last steps s and gradient changes y, oldest first */
     int count, most;
@@ -27,6 +27,7 @@ typedef struct gd_walk {
     double error, new_error;
     double first_error;               /* |E| at the start: the scale of rounding errors */
     double decrement;                 /* estimate of E - E* */
+    double promised;                  /* by the model of the step alone: half the squared Newton decrement */
     double slope;                     /* of E (with L1: of its model) along the step */
     int rescale;                      /* the metric is only proportional to the curvature: diagonal, or shared by outputs */
     int sure;                         /* the penalty bends everything enough to tell how far it is: see farthest */
@@ -42,7 +43,8 @@ typedef struct gd_walk {
     double t, least;                  /* share of the step last taken; least decrement */
     double floor_share;               /* what E may be off by for rounding, in first_error */
     double built_error;               /* E where the metric was made */
-    double errors[2 * GD_WALK_WINDOW + 1];
+    double before, gained;            /* promised before the step last taken, and what that brought */
+    double errors[GD_WALK_ERRORS]; /* of the last steps, that of step i at i % GD_WALK_ERRORS */
 } gd_walk;
 
 typedef enum gd_next {

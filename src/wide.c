@@ -109,7 +109,8 @@ static gd_status look_back(gd_wide *wide, const gd_problem *problem, double left
     if (!status) {
         double nothing = 1e-16 * fabs(report->loss.data[0]), enough = fmax(run->settings->tol, 1e-12) * fabs(error) + nothing;
         if (fabs(error) > nothing) left += out_of_sight(wide, problem, gd_norm(run->size, gradient));
-        *there = report->reason != GD_STOP_CONVERGED || (fabs(error - wide->error) <= enough && left <= enough);
+        int as_thought = fabs(error - wide->error) <= enough && left <= enough;
+        *there = left < INFINITY && (report->reason != GD_STOP_CONVERGED || as_thought);
         report->suboptimality = error != 0.0 ? left / fabs(error) : 0.0;
         report->error = error;
         wide->span.rows_read += (double)problem->n;
@@ -143,7 +144,7 @@ static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inn
     double left = own.suboptimality * fabs(own.error);
     gd_report_free(&own);
     if (!status) status = find_weights(wide, inner->answer);
-    if (!status) status = look_back(wide, problem, isfinite(left) ? left : 0.0, there);
+    if (!status) status = look_back(wide, problem, isnan(left) ? 0.0 : left, there);
     return status;
 }
 

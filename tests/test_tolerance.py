@@ -1,0 +1,93 @@
+"""What `tol` promises: where solver auto says that it has converged, E is within tol of the least one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+import gdfast
+from gdfast import reference
+
+
+def nearly_separable(n, d, k, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    return X, np.argmax(X @ rng.normal(size=(d, k)) * 10 + rng.gumbel(size=(n, k)), axis=1)
+
+
+def descend(X, y, k=0, **options):
+    if k:
+        options |= {"loss": "log_loss", "n_outputs": k}
+    return gdfast.gradient_descent(X, y, solver="auto", max_iter=3000, **options)
+
+
+def assert_kept(X, y, k=0, *, tols=(1e-3, 1e-6), rounding=0.0, **options):
+    """Beside the least E that a far stricter tolerance finds."""
+    results = [descend(X, y, k, tol=tol, **options) for tol in (1e-13, *tols)]
+    least = min(result.error for result in results)
+    for tol, result in zip(tols, results[1:], strict=True):
+        assert result.converged, result.message
+        assert result.error - least <= 1.01 * tol * abs(least) + rounding, (tol, result.error / least - 1)
+    return results
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_classes_that_nearly_separate(seed):
+    """With almost no penalty: classes make up for each other along directions that each by itself takes for steep."""
+    X, y = nearly_separable(300, 60, 5, seed)
+    strict = assert_kept(X, y, 5, alpha=1e-6)[0]
+    options = {"loss": "log_loss", "alpha": 1e-6}
+    error, slope, bias = reference.error_and_gradient(X, y, strict.coef, strict.intercept, **options)
+    assert (np.sum(slope**2) + np.sum(bias**2)) / (2 * 1e-6) <= 1e-6 * error  # E bends as the penalty does at least
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("alpha", "size"), [(1e-6, 10.0), (1e-4, 1.0)])
+def test_classes_too_many_to_be_bent_together(alpha, size, seed):
+    """E stands still for some steps until their memory finds directions in which classes move together."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(1500, 120))
+    y = np.argmax(0.75 * size * X @ rng.normal(size=(120, 8)) + rng.gumbel(size=(1500, 8)), axis=1)
+    assert_kept(X, y, 8, alpha=alpha)
+
+
+@pytest.mark.parametrize("alpha", [1e-2, 1e-4, 1e-6])
+def test_l1_and_few_classes(alpha):
+    X, y = load_iris(return_X_y=True)
+    assert_kept(X, y, 3, alpha=alpha, l1_ratio=1.0)
+
+
+@pytest.mark.parametrize("loss", ["squared_hinge", "squared_epsilon_insensitive", "modified_huber"])
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_that_cease_to_bend(loss, seed):
+    """Few rows in many columns: at the optimum some of them have no curvature, which they had a step before."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(10, 300)), rng.choice([-1.0, 1.0], size=10)
+    assert_kept(X, y, loss=loss, alpha=1e-6, rounding=1e-16)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1.0, 100.0])
+def test_huber_far_from_the_start(epsilon):
+    """All residuals on the linear part at first."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 6))
+    y = 1e4 + 100 * (X @ rng.normal(size=6) + rng.standard_t(2, size=400))
+    results = assert_kept(X, y, loss="huber", epsilon=epsilon, alpha=1e-4)
+    assert max(result.n_passes for result in results) <= 150
+
+
+def test_no_claim_beside_a_warning():
+    """Classes that a plane separates have no minimum without a penalty."""
+    X = np.arange(10.0)[:, None]
+    with pytest.warns(ConvergenceWarning, match="separated perfectly"):
+        result = descend(X, np.arange(10) > 4, loss="log_loss")
+    assert not result.converged
+
+
+def test_hinge_without_error():
+    """E* = 0: of it no share can be left, so E must be 0 but for rounding."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 40)), rng.choice([-1.0, 1.0], size=20)
+    assert descend(X, y, loss="hinge", tol=1e-3).error <= 1e-12
