@@ -1,6 +1,6 @@
 /* Squared error: the moments of the rows that train in a split are all that a model of that split depends on, and its validation error
  * is a quadratic form of those that validate. Models without L1 and bounds are solved one by one; the others in chains, each starting
- * where the one with the next stronger penalty ended. */
+ * where the one with the next stronger penalty ended. A single model with few columns goes the same way, and looks back at X. */
 #include "squared.h"
 
 #include <math.h>
@@ -12,6 +12,8 @@
 #include "quadratic.h"
 #include "threads.h"
 #include "updates.h"
+
+enum { MOST_AUGMENTED = 136 };
 
 /* The rows that train in a split, about their own mean if there is an intercept. */
 typedef struct gd_training {
@@ -34,6 +36,7 @@ typedef struct gd_squared {
     gd_turn *turns;      /* (n_models) */
     int64_t *tasks;      /* (n_tasks + 1) where in turns each begins */
     double *room;        /* (n_threads, room_size) */
+    const double *start;
     double *weights;
     gd_fit *fits;
     void *arena, *matrices;
@@ -41,11 +44,15 @@ typedef struct gd_squared {
 
 /* ---- what may be asked ----------------------------------------------------------------------------------------------- */
 
-int gd_grid_squared_fits(const gd_grid *grid) {
+static int is_possible(const gd_grid *grid) {
     if (grid->problem.loss != gd_loss_squared_error) return 0;
     for (int64_t m = 0; m < grid->n_models; m++)
         if (grid->models[m].loss != gd_loss_squared_error || (grid->models[m].class_weight && grid->problem.target == GD_CODES)) return 0;
     return gd_moments_fit(grid);
+}
+
+int gd_grid_squared_fits(const gd_grid *grid) {
+    return is_possible(grid) && !(grid->problem.X.indptr && grid->problem.X.n_cols > GD_MOMENT_SPARSE);
 }
 
 static int is_sound(const gd_grid *grid) {
@@ -54,7 +61,7 @@ static int is_sound(const gd_grid *grid) {
         const gd_model *model = &grid->models[m];
         if (model->split < -1 || model->split >= grid->n_splits || !(model->l1 >= 0.0) || !(model->l2 >= 0.0)) return 0;
     }
-    return gd_grid_squared_fits(grid);
+    return is_possible(grid);
 }
 
 /* ---- the order of the models ----------------------------------------------------------------------------------------- */
@@ -225,6 +232,8 @@ static void fit_task(void *context, int64_t task, int worker) {
     gd_quadratic_room room = {.kernels = engine->kernels, .engine = engine, .worker = worker, .effort = INFINITY};
     gd_quadratic_room_cut(&room, all->d, all->d_pad, a + all->moments.q_pad);
     memset(v, 0, sizeof *v * (size_t)(all->k * all->d_pad));
+    for (int64_t c = 0; all->start && c < all->k; c++)
+        for (int64_t j = 0; j < all->d; j++) v[c * all->d_pad + j] = all->start[c * all->d + j] / all->moments.scale[j];
     for (int64_t m = all->tasks[task]; m < all->tasks[task + 1]; m++) {
         if (gd_engine_ends(engine, worker)) return;
         fit_model(all, &all->turns[m], &room, v, a);
@@ -265,9 +274,10 @@ static gd_status fit_all(gd_squared *all, int n_threads) {
     return status;
 }
 
-gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, double *weights, gd_fit *fits) {
+gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, const double *start, double *weights,
+                          gd_fit *fits) {
     if (!is_sound(grid)) return GD_BAD_ARGUMENT;
-    gd_squared all = {.grid = grid, .settings = settings, .weights = weights, .fits = fits};
+    gd_squared all = {.grid = grid, .settings = settings, .start = start, .weights = weights, .fits = fits};
     all.d = grid->problem.X.n_cols, all.k = grid->problem.n_outputs, all.d_pad = (all.d + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
     double square = (double)all.d * (double)all.d_pad, work = (double)grid->n_models * square; /* tens of multiplications each */
     unsigned long fp = gd_fp_enter();
@@ -281,4 +291,47 @@ gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, cons
     gd_moments_free(&all.moments);
     gd_fp_restore(fp);
     return status;
+}
+
+/* ---- one model ------------------------------------------------------------------------------------------------------- */
+
+/* d + k + 1 columns take (d + k)^2 / 2 multiplications a row, in double; a read of X 2 d k, as fast as memory delivers it: as many as some
+ * ten reads, where a metric takes about as many by itself. */
+int gd_takes_moments(const gd_problem *problem, const gd_settings *settings) {
+    return problem->loss == gd_loss_squared_error && problem->X.n_cols + problem->n_outputs < MOST_AUGMENTED && settings->tol >= 0.0;
+}
+
+/* Moments have half of the digits of X. That the gap is told with their rounding is not all: E by a pass has to be what they say. */
+static gd_status look_back(gd_run *run, const gd_fit *fit, const double *weights, int *there) {
+    gd_report *report = run->report;
+    double error, enough = fmax(run->settings->tol, run->engine.pass.narrow ? 1e-8 : 1e-12);
+    int stop = 0;
+    gd_status status = gd_engine_evaluate(&run->engine, weights, &error, run->gradient);
+    if (status) return status;
+    gd_add_l1(&run->engine.problem, weights, &error, run->gradient);
+    *there = fit->reason == GD_STOP_CONVERGED && error - fit->error <= enough * error;
+    if (!*there) return GD_OK;
+    memcpy(run->state->weights, weights, sizeof *weights * (size_t)run->size);
+    run->state->t++;
+    run->best_monitor = INFINITY;
+    report->method = gd_is_proximal(&run->engine.problem) ? GD_METHOD_PROXIMAL : GD_METHOD_GRAM;
+    report->suboptimality = fit->suboptimality;
+    status = gd_run_record(run, weights, error, gd_norm(run->size, run->gradient), 1.0, &stop);
+    if (!stop) report->reason = GD_STOP_CONVERGED;
+    return status;
+}
+
+gd_status gd_descend_moments(gd_run *run, int *there) {
+    const gd_problem *problem = &run->engine.problem;
+    gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
+    gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
+    gd_fit fit;
+    *there = 0;
+    if (gd_has_given_bias(run)) return GD_OK; /* moments do not know of it */
+    double *weights = gd_alloc(run->size, 8);
+    gd_status status = weights ? gd_grid_squared(&grid, run->settings, run->engine.hooks, NULL, weights, &fit) : GD_NO_MEMORY;
+    run->engine.rows_read += (double)problem->n;
+    if (!status) status = look_back(run, &fit, weights, there);
+    gd_release(weights);
+    return status == GD_BAD_ARGUMENT || status == GD_NOT_FINITE ? GD_OK : status; /* the next to try says what it is */
 }
