@@ -274,21 +274,30 @@ static gd_status fit_all(gd_squared *all, int n_threads) {
     return status;
 }
 
+static gd_status fit_grid(gd_squared *all, const gd_hooks *hooks) {
+    const gd_problem *problem = &all->grid->problem;
+    all->d = problem->X.n_cols, all->k = problem->n_outputs, all->d_pad = (all->d + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
+    double square = (double)all->d * (double)all->d_pad, work = (double)all->grid->n_models * square; /* tens of multiplications each */
+    gd_status status = gd_moments_init(&all->moments, all->grid, all->settings->n_threads, hooks);
+    double most = fmin(work / 65536.0, fmin(1024.0, 0x1p26 / square)); /* in half a GB */
+    int n_threads = (int)gd_max(1, gd_min(all->settings->n_threads, (int64_t)most));
+    if (!status) status = allocate(all, n_threads);
+    return status ? status : fit_all(all, n_threads);
+}
+
+static void release(gd_squared *all) {
+    gd_release(all->matrices);
+    gd_release(all->arena);
+    gd_moments_free(&all->moments);
+}
+
 gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, const double *start, double *weights,
                           gd_fit *fits) {
     if (!is_sound(grid)) return GD_BAD_ARGUMENT;
     gd_squared all = {.grid = grid, .settings = settings, .start = start, .weights = weights, .fits = fits};
-    all.d = grid->problem.X.n_cols, all.k = grid->problem.n_outputs, all.d_pad = (all.d + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
-    double square = (double)all.d * (double)all.d_pad, work = (double)grid->n_models * square; /* tens of multiplications each */
     unsigned long fp = gd_fp_enter();
-    gd_status status = gd_moments_init(&all.moments, grid, settings->n_threads, hooks);
-    double most = fmin(work / 65536.0, fmin(1024.0, 0x1p26 / square)); /* in half a GB */
-    int n_threads = (int)gd_max(1, gd_min(settings->n_threads, (int64_t)most));
-    if (!status) status = allocate(&all, n_threads);
-    if (!status) status = fit_all(&all, n_threads);
-    gd_release(all.matrices);
-    gd_release(all.arena);
-    gd_moments_free(&all.moments);
+    gd_status status = fit_grid(&all, hooks);
+    release(&all);
     gd_fp_restore(fp);
     return status;
 }
@@ -301,22 +310,53 @@ int gd_takes_moments(const gd_problem *problem, const gd_settings *settings) {
     return problem->loss == gd_loss_squared_error && problem->X.n_cols + problem->n_outputs < MOST_AUGMENTED && settings->tol >= 0.0;
 }
 
-/* Moments have half of the digits of X. That the gap is told with their rounding is not all: E by a pass has to be what they say. */
-static gd_status look_back(gd_run *run, const gd_fit *fit, const double *weights, int *there) {
-    gd_report *report = run->report;
-    double error, enough = fmax(run->settings->tol, run->engine.pass.narrow ? 1e-8 : 1e-12);
-    int stop = 0;
-    gd_status status = gd_engine_evaluate(&run->engine, weights, &error, run->gradient);
-    if (status) return status;
-    gd_add_l1(&run->engine.problem, weights, &error, run->gradient);
-    *there = fit->reason == GD_STOP_CONVERGED && error - fit->error <= enough * error;
-    if (!*there) return GD_OK;
+static gd_status note(gd_run *run, const double *weights, double error, double norm, double eta, int *stop) {
     memcpy(run->state->weights, weights, sizeof *weights * (size_t)run->size);
     run->state->t++;
+    return gd_run_record(run, weights, error, norm, eta, stop);
+}
+
+/* The start is the first epoch: a given one by a pass; of none the best constants, of which moments know all. room (size) */
+static gd_status note_start(gd_run *run, const gd_squared *all, double *room, double *error, int *stop) {
+    const gd_training *t = &all->trainings[0];
+    const gd_moments *moments = &all->moments;
+    int64_t d = all->d;
+    memcpy(room, run->state->weights, sizeof *room * (size_t)run->size);
+    if (gd_norm(run->size, room) != 0.0) {
+        gd_status status = gd_engine_evaluate(&run->engine, room, error, run->gradient);
+        if (status) return status;
+        gd_add_l1(&run->engine.problem, room, error, run->gradient);
+    } else {
+        *error = 0.0;
+        for (int64_t c = 0; c < all->k; c++) {
+            for (int64_t j = 0; j < d; j++) run->gradient[c * d + j] = t->b[c * all->d_pad + j] / moments->scale[j];
+            if (run->engine.problem.fit_intercept) room[run->n_coef + c] = t->y[c] + moments->center[d + 1 + c];
+            run->gradient[run->n_coef + c] = 0.0, *error += 0.5 * t->yy[c];
+        }
+        gd_add_l1(&run->engine.problem, room, error, run->gradient);
+    }
+    return isfinite(*error) ? note(run, room, *error, gd_norm(run->size, run->gradient), 0.0, stop) : GD_NOT_FINITE;
+}
+
+/* Moments have half of the digits of X. That the gap is told with their rounding is not all: E by a pass has to be what they say. */
+static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int *there) {
+    gd_report *report = run->report;
+    const gd_fit *fit = all->fits;
+    double error, start, enough = fmax(run->settings->tol, run->engine.pass.narrow ? 1e-8 : 1e-12);
+    int stop = 0;
+    gd_status status = gd_engine_evaluate(&run->engine, all->weights, &error, run->gradient);
+    if (status) return status;
+    gd_add_l1(&run->engine.problem, all->weights, &error, run->gradient);
+    if (fit->reason != GD_STOP_CONVERGED || !(error - fit->error <= enough * error)) return GD_OK;
+    double norm = gd_norm(run->size, run->gradient);
+    *there = 1;
     run->best_monitor = INFINITY;
     report->method = gd_is_proximal(&run->engine.problem) ? GD_METHOD_PROXIMAL : GD_METHOD_GRAM;
+    status = note_start(run, all, room, &start, &stop);
+    report->suboptimality = error > 0.0 ? fmax(start - error, 0.0) / error : 0.0;
+    if (status || stop || report->n_iter >= run->settings->max_iter) return status;
     report->suboptimality = fit->suboptimality;
-    status = gd_run_record(run, weights, error, gd_norm(run->size, run->gradient), 1.0, &stop);
+    status = note(run, all->weights, error, norm, 1.0, &stop);
     if (!stop) report->reason = GD_STOP_CONVERGED;
     return status;
 }
@@ -326,12 +366,13 @@ gd_status gd_descend_moments(gd_run *run, int *there) {
     gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
     gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
     gd_fit fit;
+    double *weights = gd_alloc(2 * run->size, 8);
+    gd_squared all = {.grid = &grid, .settings = run->settings, .weights = weights, .fits = &fit};
     *there = 0;
-    if (gd_has_given_bias(run)) return GD_OK; /* moments do not know of it */
-    double *weights = gd_alloc(run->size, 8);
-    gd_status status = weights ? gd_grid_squared(&grid, run->settings, run->engine.hooks, NULL, weights, &fit) : GD_NO_MEMORY;
+    gd_status status = !weights ? GD_NO_MEMORY : gd_has_given_bias(run) || !is_sound(&grid) ? GD_BAD_ARGUMENT : fit_grid(&all, run->engine.hooks);
     run->engine.rows_read += (double)problem->n;
-    if (!status) status = look_back(run, &fit, weights, there);
+    if (!status) status = look_back(run, &all, weights + run->size, there);
+    release(&all);
     gd_release(weights);
-    return status == GD_BAD_ARGUMENT || status == GD_NOT_FINITE ? GD_OK : status; /* the next to try says what it is */
+    return !*there && (status == GD_BAD_ARGUMENT || status == GD_NOT_FINITE) ? GD_OK : status; /* the next to try says what it is */
 }
