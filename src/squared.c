@@ -13,7 +13,7 @@
 #include "threads.h"
 #include "updates.h"
 
-enum { MOST_AUGMENTED = 136 };
+enum { MOST_AUGMENTED = 136, MOST_STEPS = 100 };
 
 /* The rows that train in a split, about their own mean if there is an intercept. */
 typedef struct gd_training {
@@ -367,7 +367,8 @@ gd_status gd_descend_moments(gd_run *run, int *there) {
     gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
     gd_fit fit;
     double *weights = gd_alloc(2 * run->size, 8);
-    gd_squared all = {.grid = &grid, .settings = run->settings, .weights = weights, .fits = &fit};
+    gd_settings settings = {.tol = run->settings->tol, .max_iter = MOST_STEPS, .n_threads = run->settings->n_threads}; /* no epochs */
+    gd_squared all = {.grid = &grid, .settings = &settings, .weights = weights, .fits = &fit};
     *there = 0;
     gd_status status = !weights ? GD_NO_MEMORY : gd_has_given_bias(run) || !is_sound(&grid) ? GD_BAD_ARGUMENT : fit_grid(&all, run->engine.hooks);
     run->engine.rows_read += (double)problem->n;
