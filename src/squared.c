@@ -282,7 +282,9 @@ static gd_status fit_grid(gd_squared *all, const gd_hooks *hooks) {
     double most = fmin(work / 65536.0, fmin(1024.0, 0x1p26 / square)); /* in half a GB */
     int n_threads = (int)gd_max(1, gd_min(all->settings->n_threads, (int64_t)most));
     if (!status) status = allocate(all, n_threads);
-    return status ? status : fit_all(all, n_threads);
+    if (!status) status = fit_all(all, n_threads);
+    for (int64_t i = 0; i < all->grid->n_models; i++) all->fits[i].missing_threads = all->moments.engine.missing_threads;
+    return status;
 }
 
 static void release(gd_squared *all) {
@@ -338,16 +340,18 @@ static gd_status note_start(gd_run *run, const gd_squared *all, double *room, do
     return isfinite(*error) ? note(run, room, *error, gd_norm(run->size, run->gradient), 0.0, stop) : GD_NOT_FINITE;
 }
 
-/* Moments have half of the digits of X. That the gap is told with their rounding is not all: E by a pass has to be what they say. */
+/* Moments have half of the digits of X: where hardly anything of y is left, they cannot tell how much. And that the gap is told with their
+ * rounding is not all: E by a pass has to be what they say. */
 static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int *there) {
     gd_report *report = run->report;
     const gd_fit *fit = all->fits;
-    double error, start, enough = fmax(run->settings->tol, run->engine.pass.narrow ? 1e-8 : 1e-12);
+    double error, start, square = 0.0, tol = run->settings->tol, enough = fmax(tol, run->engine.pass.narrow ? 1e-8 : 1e-12);
     int stop = 0;
+    for (int64_t c = 0; c < all->k; c++) square += all->trainings[0].yy[c];
     gd_status status = gd_engine_evaluate(&run->engine, all->weights, &error, run->gradient);
     if (status) return status;
     gd_add_l1(&run->engine.problem, all->weights, &error, run->gradient);
-    if (fit->reason != GD_STOP_CONVERGED || !(error - fit->error <= enough * error)) return GD_OK;
+    if (fit->reason != GD_STOP_CONVERGED || !(1e-14 * square <= tol * error) || !(error - fit->error <= enough * error)) return GD_OK;
     double norm = gd_norm(run->size, run->gradient);
     *there = 1;
     run->best_monitor = INFINITY;
@@ -365,13 +369,14 @@ gd_status gd_descend_moments(gd_run *run, int *there) {
     const gd_problem *problem = &run->engine.problem;
     gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
     gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
-    gd_fit fit;
+    gd_fit fit = {0};
     double *weights = gd_alloc(2 * run->size, 8);
     gd_settings settings = {.tol = run->settings->tol, .max_iter = MOST_STEPS, .n_threads = run->settings->n_threads}; /* no epochs */
     gd_squared all = {.grid = &grid, .settings = &settings, .weights = weights, .fits = &fit};
     *there = 0;
     gd_status status = !weights ? GD_NO_MEMORY : gd_has_given_bias(run) || !is_sound(&grid) ? GD_BAD_ARGUMENT : fit_grid(&all, run->engine.hooks);
     run->engine.rows_read += (double)problem->n;
+    run->report->missing_threads += fit.missing_threads;
     if (!status) status = look_back(run, &all, weights + run->size, there);
     release(&all);
     gd_release(weights);

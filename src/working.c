@@ -139,8 +139,10 @@ static gd_status enlarge(gd_working *work, int64_t n, int64_t wanted, int64_t *a
 static gd_status solve_squared(gd_working *work, const gd_problem *problem, const gd_settings *settings) {
     gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
     gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
-    gd_fit fit;
-    return gd_grid_squared(&grid, settings, work->run->engine.hooks, work->inner, work->inner, &fit);
+    gd_fit fit = {0};
+    gd_status status = gd_grid_squared(&grid, settings, work->run->engine.hooks, work->inner, work->inner, &fit);
+    work->run->report->missing_threads += fit.missing_threads;
+    return status;
 }
 
 /* or by steps. A gap is as large as the gradient, what there is to gain as its square. */
