@@ -345,7 +345,7 @@ static gd_status note_start(gd_run *run, const gd_squared *all, double *room, do
 static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int *there) {
     gd_report *report = run->report;
     const gd_fit *fit = all->fits;
-    double error, start, square = 0.0, tol = run->settings->tol, enough = fmax(tol, run->engine.pass.narrow ? 1e-8 : 1e-12);
+    double error, start, square = 0.0, tol = run->settings->tol, enough = fmax(tol, run->engine.pass.narrow ? 1e-6 : 1e-12);
     int stop = 0;
     for (int64_t c = 0; c < all->k; c++) square += all->trainings[0].yy[c];
     gd_status status = gd_engine_evaluate(&run->engine, all->weights, &error, run->gradient);
