@@ -133,7 +133,9 @@ def test_sparse_rows(loss, dtype, index):
     rows = np.random.default_rng(2).permutation(60)[:50]
     options |= {"alpha": 0.01, "l1_ratio": 0.9, "solver": "auto", "tol": 1e-9, "rows": rows}
     expected = gdfast.gradient_descent(X.astype(float), y * 1, **options)
-    results = [gdfast.gradient_descent(by_hand(X, dtype=dtype, index=index), y * 1, n_threads=n, **options) for n in (1, 3)]
+    results = [
+        gdfast.gradient_descent(by_hand(X, dtype=dtype, index=index), y * 1, n_threads=n, **options) for n in (1, 3)
+    ]
     assert results[0].converged and results[0].n_iter < 20 and expected.coef.any()
     assert_allclose(results[0].error, expected.error, rtol=1e-7 if dtype == np.float32 else 1e-8)
     assert same_bits(results[0].coef, results[1].coef)
