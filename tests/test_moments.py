@@ -282,7 +282,7 @@ def test_what_is_no_case_for_moments():
     assert np.isnan(descend(problem, [model])["error"]).all()
 
 
-# ---- one model, by solver auto ----------------------------------------------------------------------------------------
+# ---- one model, by solver auto ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
