@@ -416,7 +416,7 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
         if passes_as_is(X, y) and (reset or self._fits(X)):
             if reset:
                 self.n_features_in_ = X.shape[1]
-                vars(self).pop("feature_names_in_", None)
+                self.__dict__.pop("feature_names_in_", None)
             return X if y is _NO_TARGET else (X, y)
         refuse_masked(X, "X")
         refuse_masked(y, "y")
