@@ -20,13 +20,13 @@ class Number(Interval):
     """An interval without bools, and without integers that no float can hold."""
 
     def is_satisfied_by(self, val: Any) -> bool:
-        if isinstance(val, bool) or not isinstance(val, self.type):
+        if type(val) is not int and (isinstance(val, bool) or not isinstance(val, self.type)):
             return False
         try:
             float(val)
         except OverflowError:
             return False
-        return bool(super().is_satisfied_by(val))
+        return bool(val in self)
 
 
 COUNT = Number(Integral, 1, 2**53, closed="both")

@@ -413,8 +413,11 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
 
         NaN and infinity in `X` are the engine's to find: it reads every value anyway.
         """
-        if passes_as_is(X, y):
-            return validate_data(self, X, y, reset=reset, skip_check_array=True)
+        if passes_as_is(X, y) and (reset or self._fits(X)):
+            if reset:
+                self.n_features_in_ = X.shape[1]
+                self.__dict__.pop("feature_names_in_", None)
+            return X if y is _NO_TARGET else (X, y)
         refuse_masked(X, "X")
         refuse_masked(y, "y")
         refuse_lazy(X, "X")
@@ -430,6 +433,10 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
         except (TypeError, ValueError) as error:
             name_bad_column(error, X)
             raise
+
+    def _fits(self, X: Array) -> bool:
+        """Whether `X`, which has no names, has the features of the fit, which had none either."""
+        return "feature_names_in_" not in vars(self) and getattr(self, "n_features_in_", None) == X.shape[1]
 
     def _hold_out(self, train: Rows, among: Numbers | None = None) -> tuple[Numbers, Numbers]:
         """Split off `validation_fraction` of the rows (listed in `among`), as row numbers: `X` stays in one piece."""

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "march.h"
+#include "squared.h"
 #include "threads.h"
 #include "updates.h"
 #include "wide.h"
@@ -62,10 +63,20 @@ static gd_status descend_rule(gd_run *run) {
     return status;
 }
 
+/* The last epoch is the answer, and its error known. */
+static gd_status end_at_last(gd_run *run) {
+    memcpy(run->state->answer, run->state->weights, sizeof *run->state->answer * (size_t)run->size);
+    run->report->error = run->report->loss.data[run->report->loss.size - 1];
+    return GD_OK;
+}
+
 static gd_status descend_auto(gd_run *run) {
     gd_march march = {.run = run};
     int there = 0;
-    gd_status status = gd_takes_working_sets(&run->engine.problem) ? gd_descend_working(run, &there) : GD_OK;
+    gd_status status = GD_OK;
+    if (gd_takes_moments(&run->engine.problem, run->settings)) status = gd_descend_moments(run, &there);
+    else if (gd_takes_working_sets(&run->engine.problem)) status = gd_descend_working(run, &there);
+    if (!status && there && !run->validates) return end_at_last(run);
     if (!status && !there) status = gd_newton(run);
     if (!status) status = gd_march_end(&march);
     return status ? status : gd_march_alone(&march);

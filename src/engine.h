@@ -66,6 +66,7 @@ int gd_engine_ends(gd_engine *engine, int worker);
 
 /* Tell hooks->arrived that so many models have ended; 1 if the call is to end. Only for the calling thread. */
 int gd_engine_arrived(gd_engine *engine, int64_t n_models);
+
 /* Does the second derivative of a smooth loss jump, so that rows begin or cease to bend at once? */
 int gd_loss_has_bends(int loss);
 

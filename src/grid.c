@@ -469,7 +469,7 @@ gd_status gd_descend_grid(const gd_grid *grid, const gd_settings *settings, int 
     }
     memset(fits, 0, sizeof *fits * (size_t)grid->n_models);
     for (int64_t i = 0; squared && i < grid->n_models; i++) fits[i].error = NAN;
-    status = squared ? gd_grid_squared(grid, settings, hooks, weights, fits)
+    status = squared ? gd_grid_squared(grid, settings, hooks, NULL, weights, fits)
                      : descend_grid(grid, settings, stop_early, hooks, weights, fits, n_passes);
     if (squared) *n_passes = 1.0;
     if (squared && status == GD_NOT_FINITE) status = GD_OK; /* the fits tell whose */

@@ -20,7 +20,7 @@ static int64_t count_strips(const gd_problem *problem) {
 int gd_moments_fit(const gd_grid *grid) {
     const gd_problem *problem = &grid->problem;
     double q = (double)count_strips(problem) * GD_LANES_D, cells = fmax(PATTERNS, 2.0 * (double)grid->n_splits + 1.0);
-    return cells * q * q * 8.0 <= GD_MOMENT_BYTES && !(problem->X.indptr && problem->X.n_cols > GD_MOMENT_SPARSE);
+    return cells * q * q * 8.0 <= GD_MOMENT_BYTES;
 }
 
 /* ---- cells --------------------------------------------------------------------------------------------------------- */

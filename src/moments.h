@@ -21,7 +21,8 @@ typedef struct gd_moments {
     void *arena;
 } gd_moments;
 
-/* Do the moments of a grid fit into GD_MOMENT_BYTES, whatever its roles? Are its sparse rows narrow enough to be made dense? */
+/* Do the moments of a grid fit into GD_MOMENT_BYTES, whatever its roles? GD_MOMENT_SPARSE: columns of sparse rows, which are made dense,
+ * beyond which iterations over what is stored cost less. */
 enum { GD_MOMENT_BYTES = 1 << 30, GD_MOMENT_SPARSE = 512 };
 int gd_moments_fit(const gd_grid *grid);
 

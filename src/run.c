@@ -74,6 +74,10 @@ void gd_run_recover(gd_run *run) {
     if (!gd_all_finite(run->size, weights)) memcpy(weights, run->best, sizeof *weights * (size_t)run->size); /* the start */
 }
 
+int gd_has_given_bias(const gd_run *run) {
+    return !run->engine.problem.fit_intercept && gd_norm(run->size - run->n_coef, run->state->weights + run->n_coef) != 0.0;
+}
+
 const double *gd_run_weights(const gd_run *run) {
     const gd_state *state = run->state;
     return state->mean && state->t >= run->settings->average ? state->mean : state->weights;

@@ -25,6 +25,9 @@ gd_status gd_run_start(gd_run *run, const gd_problem *problem, double *room);
 /* It has failed: no weights but finite ones are left. */
 void gd_run_recover(gd_run *run);
 
+/* Are there biases other than 0 that are to stay? */
+int gd_has_given_bias(const gd_run *run);
+
 /* The weights that count: the mean where averaging has begun, else the current ones. */
 const double *gd_run_weights(const gd_run *run);
 

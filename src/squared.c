@@ -1,6 +1,6 @@
 /* Squared error: the moments of the rows that train in a split are all that a model of that split depends on, and its validation error
  * is a quadratic form of those that validate. Models without L1 and bounds are solved one by one; the others in chains, each starting
- * where the one with the next stronger penalty ended. */
+ * where the one with the next stronger penalty ended. A single model with few columns goes the same way, and looks back at X. */
 #include "squared.h"
 
 #include <math.h>
@@ -12,6 +12,8 @@
 #include "quadratic.h"
 #include "threads.h"
 #include "updates.h"
+
+enum { MOST_AUGMENTED = 136, MOST_STEPS = 100 };
 
 /* The rows that train in a split, about their own mean if there is an intercept. */
 typedef struct gd_training {
@@ -34,6 +36,7 @@ typedef struct gd_squared {
     gd_turn *turns;      /* (n_models) */
     int64_t *tasks;      /* (n_tasks + 1) where in turns each begins */
     double *room;        /* (n_threads, room_size) */
+    const double *start;
     double *weights;
     gd_fit *fits;
     void *arena, *matrices;
@@ -41,11 +44,15 @@ typedef struct gd_squared {
 
 /* ---- what may be asked ----------------------------------------------------------------------------------------------- */
 
-int gd_grid_squared_fits(const gd_grid *grid) {
+static int is_possible(const gd_grid *grid) {
     if (grid->problem.loss != gd_loss_squared_error) return 0;
     for (int64_t m = 0; m < grid->n_models; m++)
         if (grid->models[m].loss != gd_loss_squared_error || (grid->models[m].class_weight && grid->problem.target == GD_CODES)) return 0;
     return gd_moments_fit(grid);
+}
+
+int gd_grid_squared_fits(const gd_grid *grid) {
+    return is_possible(grid) && !(grid->problem.X.indptr && grid->problem.X.n_cols > GD_MOMENT_SPARSE);
 }
 
 static int is_sound(const gd_grid *grid) {
@@ -54,7 +61,7 @@ static int is_sound(const gd_grid *grid) {
         const gd_model *model = &grid->models[m];
         if (model->split < -1 || model->split >= grid->n_splits || !(model->l1 >= 0.0) || !(model->l2 >= 0.0)) return 0;
     }
-    return gd_grid_squared_fits(grid);
+    return is_possible(grid);
 }
 
 /* ---- the order of the models ----------------------------------------------------------------------------------------- */
@@ -225,6 +232,8 @@ static void fit_task(void *context, int64_t task, int worker) {
     gd_quadratic_room room = {.kernels = engine->kernels, .engine = engine, .worker = worker, .effort = INFINITY};
     gd_quadratic_room_cut(&room, all->d, all->d_pad, a + all->moments.q_pad);
     memset(v, 0, sizeof *v * (size_t)(all->k * all->d_pad));
+    for (int64_t c = 0; all->start && c < all->k; c++)
+        for (int64_t j = 0; j < all->d; j++) v[c * all->d_pad + j] = all->start[c * all->d + j] / all->moments.scale[j];
     for (int64_t m = all->tasks[task]; m < all->tasks[task + 1]; m++) {
         if (gd_engine_ends(engine, worker)) return;
         if (worker == 0 && gd_engine_arrived(engine, m)) return; /* those before have been taken, in order */
@@ -266,21 +275,111 @@ static gd_status fit_all(gd_squared *all, int n_threads) {
     return status;
 }
 
-gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, double *weights, gd_fit *fits) {
-    if (!is_sound(grid)) return GD_BAD_ARGUMENT;
-    gd_squared all = {.grid = grid, .settings = settings, .weights = weights, .fits = fits};
-    all.d = grid->problem.X.n_cols, all.k = grid->problem.n_outputs, all.d_pad = (all.d + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
-    double square = (double)all.d * (double)all.d_pad, work = (double)grid->n_models * square; /* tens of multiplications each */
-    unsigned long fp = gd_fp_enter();
-    gd_status status = gd_moments_init(&all.moments, grid, settings->n_threads, hooks);
+static gd_status fit_grid(gd_squared *all, const gd_hooks *hooks) {
+    const gd_problem *problem = &all->grid->problem;
+    all->d = problem->X.n_cols, all->k = problem->n_outputs, all->d_pad = (all->d + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
+    double square = (double)all->d * (double)all->d_pad, work = (double)all->grid->n_models * square; /* tens of multiplications each */
+    gd_status status = gd_moments_init(&all->moments, all->grid, all->settings->n_threads, hooks);
     double most = fmin(work / 65536.0, fmin(1024.0, 0x1p26 / square)); /* in half a GB */
-    int n_threads = (int)gd_max(1, gd_min(settings->n_threads, (int64_t)most));
-    if (!status) status = allocate(&all, n_threads);
-    if (!status) status = fit_all(&all, n_threads);
-    for (int64_t i = 0; i < grid->n_models; i++) fits[i].missing_threads = all.moments.engine.missing_threads;
-    gd_release(all.matrices);
-    gd_release(all.arena);
-    gd_moments_free(&all.moments);
+    int n_threads = (int)gd_max(1, gd_min(all->settings->n_threads, (int64_t)most));
+    if (!status) status = allocate(all, n_threads);
+    if (!status) status = fit_all(all, n_threads);
+    for (int64_t i = 0; i < all->grid->n_models; i++) all->fits[i].missing_threads = all->moments.engine.missing_threads;
+    return status;
+}
+
+static void release(gd_squared *all) {
+    gd_release(all->matrices);
+    gd_release(all->arena);
+    gd_moments_free(&all->moments);
+}
+
+gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, const gd_hooks *hooks, const double *start, double *weights,
+                          gd_fit *fits) {
+    if (!is_sound(grid)) return GD_BAD_ARGUMENT;
+    gd_squared all = {.grid = grid, .settings = settings, .start = start, .weights = weights, .fits = fits};
+    unsigned long fp = gd_fp_enter();
+    gd_status status = fit_grid(&all, hooks);
+    release(&all);
     gd_fp_restore(fp);
     return status;
+}
+
+/* ---- one model ------------------------------------------------------------------------------------------------------- */
+
+/* d + k + 1 columns take (d + k)^2 / 2 multiplications a row, in double; a read of X 2 d k, as fast as memory delivers it: as many as some
+ * ten reads, where a metric takes about as many by itself. */
+int gd_takes_moments(const gd_problem *problem, const gd_settings *settings) {
+    return problem->loss == gd_loss_squared_error && problem->X.n_cols + problem->n_outputs < MOST_AUGMENTED && settings->tol >= 0.0;
+}
+
+static gd_status note(gd_run *run, const double *weights, double error, double norm, double eta, int *stop) {
+    memcpy(run->state->weights, weights, sizeof *weights * (size_t)run->size);
+    run->state->t++;
+    return gd_run_record(run, weights, error, norm, eta, stop);
+}
+
+/* The start is the first epoch: a given one by a pass; of none the best constants, of which moments know all. room (size) */
+static gd_status note_start(gd_run *run, const gd_squared *all, double *room, double *error, int *stop) {
+    const gd_training *t = &all->trainings[0];
+    const gd_moments *moments = &all->moments;
+    int64_t d = all->d;
+    memcpy(room, run->state->weights, sizeof *room * (size_t)run->size);
+    if (gd_norm(run->size, room) != 0.0) {
+        gd_status status = gd_engine_evaluate(&run->engine, room, error, run->gradient);
+        if (status) return status;
+        gd_add_l1(&run->engine.problem, room, error, run->gradient);
+    } else {
+        *error = 0.0;
+        for (int64_t c = 0; c < all->k; c++) {
+            for (int64_t j = 0; j < d; j++) run->gradient[c * d + j] = t->b[c * all->d_pad + j] / moments->scale[j];
+            if (run->engine.problem.fit_intercept) room[run->n_coef + c] = t->y[c] + moments->center[d + 1 + c];
+            run->gradient[run->n_coef + c] = 0.0, *error += 0.5 * t->yy[c];
+        }
+        gd_add_l1(&run->engine.problem, room, error, run->gradient);
+    }
+    return isfinite(*error) ? note(run, room, *error, gd_norm(run->size, run->gradient), 0.0, stop) : GD_NOT_FINITE;
+}
+
+/* Moments have half of the digits of X: where hardly anything of y is left, they cannot tell how much. And that the gap is told with their
+ * rounding is not all: E by a pass has to be what they say. */
+static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int *there) {
+    gd_report *report = run->report;
+    const gd_fit *fit = all->fits;
+    double error, start, square = 0.0, tol = run->settings->tol, enough = fmax(tol, run->engine.pass.narrow ? 1e-6 : 1e-12);
+    int stop = 0;
+    for (int64_t c = 0; c < all->k; c++) square += all->trainings[0].yy[c];
+    gd_status status = gd_engine_evaluate(&run->engine, all->weights, &error, run->gradient);
+    if (status) return status;
+    gd_add_l1(&run->engine.problem, all->weights, &error, run->gradient);
+    if (fit->reason != GD_STOP_CONVERGED || !(1e-14 * square <= tol * error) || !(error - fit->error <= enough * error)) return GD_OK;
+    double norm = gd_norm(run->size, run->gradient);
+    *there = 1;
+    run->best_monitor = INFINITY;
+    report->method = gd_is_proximal(&run->engine.problem) ? GD_METHOD_PROXIMAL : GD_METHOD_GRAM;
+    status = note_start(run, all, room, &start, &stop);
+    report->suboptimality = error > 0.0 ? fmax(start - error, 0.0) / error : 0.0;
+    if (status || stop || report->n_iter >= run->settings->max_iter) return status;
+    report->suboptimality = fit->suboptimality;
+    status = note(run, all->weights, error, norm, 1.0, &stop);
+    if (!stop) report->reason = GD_STOP_CONVERGED;
+    return status;
+}
+
+gd_status gd_descend_moments(gd_run *run, int *there) {
+    const gd_problem *problem = &run->engine.problem;
+    gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
+    gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
+    gd_fit fit = {0};
+    double *weights = gd_alloc(2 * run->size, 8);
+    gd_settings settings = {.tol = run->settings->tol, .max_iter = MOST_STEPS, .n_threads = run->settings->n_threads}; /* no epochs */
+    gd_squared all = {.grid = &grid, .settings = &settings, .weights = weights, .fits = &fit};
+    *there = 0;
+    gd_status status = !weights ? GD_NO_MEMORY : gd_has_given_bias(run) || !is_sound(&grid) ? GD_BAD_ARGUMENT : fit_grid(&all, run->engine.hooks);
+    run->engine.rows_read += (double)problem->n;
+    run->report->missing_threads += fit.missing_threads;
+    if (!status) status = look_back(run, &all, weights + run->size, there);
+    release(&all);
+    gd_release(weights);
+    return !*there && (status == GD_BAD_ARGUMENT || status == GD_NOT_FINITE) ? GD_OK : status; /* the next to try says what it is */
 }

@@ -13,6 +13,7 @@
 #include "working.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,17 +30,20 @@ typedef struct gd_working {
     int64_t d, k, count, active; /* columns in the set, and those of them that have a weight */
     int64_t most;             /* columns it may have */
     int64_t *columns;         /* (most) which they are */
-    char *copies;             /* (most, rows of X) elements as they are stored, column by column */
-    char *taken;              /* (d) */
+    int64_t *slots;           /* (d) 1 + where in there, 0: nowhere */
+    char *copies;             /* (most, rows of X) elements as they are stored, column by column; or of sparse rows, */
+    gd_matrix entries;        /* those of the columns in the set, in memory of `copies` */
+    int64_t *stored;          /* (d) of sparse rows: how many entries a column has; NULL: they are dense */
+    int64_t entry, bytes;     /* of an entry; of all that are in the set */
     double *weights, *gradient; /* (size) of all columns */
     double *inner;            /* (k most + k) of those in the set */
     gd_violation *violations; /* (d) */
-    double error, gap;
+    double error, gap, largest; /* E, how far it is from E* at most, the largest gradient of its smooth part */
 } gd_working;
 
 int gd_takes_working_sets(const gd_problem *problem) {
     int64_t d = problem->X.n_cols, squared = problem->loss == gd_loss_squared_error;
-    if (!(problem->l1 > 0.0) || problem->lower || problem->upper || problem->X.indptr) return 0;
+    if (!(problem->l1 > 0.0) || problem->lower || problem->upper) return 0;
     if (!gd_loss_is_smooth(problem->loss) || problem->loss == gd_loss_poisson || problem->loss == gd_loss_gamma) return 0;
     return d > GD_WIDEST_METRIC || (squared && d > problem->n && d > 4 * FIRST);
 }
@@ -50,6 +54,58 @@ static int by_size(const void *a_, const void *b_) {
     const gd_violation *a = a_, *b = b_;
     if (a->size != b->size) return a->size > b->size ? -1 : 1;
     return a->column < b->column ? -1 : a->column > b->column;
+}
+
+/* Where row `row` of sparse X has its entries. One that is broken has none: the pass that follows names it. */
+static void find_row(const gd_matrix *X, int64_t row, int64_t *from, int64_t *to) {
+    const int64_t *wide = X->indptr;
+    const int32_t *narrow = X->indptr;
+    *from = X->wide ? wide[row] : narrow[row], *to = X->wide ? wide[row + 1] : narrow[row + 1];
+    atomic_signal_fence(memory_order_seq_cst); /* check what was read, do not read again: the arrays belong to somebody else */
+    if (*from < 0 || *to < *from || *to > X->n_stored) *from = *to = 0;
+}
+
+/* The column of an entry, -1 if it is none. */
+static int64_t column_of(const gd_matrix *X, int64_t entry) {
+    int64_t j = X->wide ? ((const int64_t *)X->indices)[entry] : ((const int32_t *)X->indices)[entry];
+    atomic_signal_fence(memory_order_seq_cst);
+    return j >= 0 && j < X->n_cols ? j : -1;
+}
+
+static gd_status count_entries(gd_working *work) {
+    const gd_matrix *X = &work->run->engine.problem.X;
+    for (int64_t row = 0, from, to; row < X->n_rows; row++) {
+        if (row % 256 == 0 && gd_engine_poll(&work->run->engine)) return GD_INTERRUPTED;
+        find_row(X, row, &from, &to);
+        for (int64_t e = from, j; e < to; e++)
+            if ((j = column_of(X, e)) >= 0) work->stored[j]++;
+    }
+    return GD_OK;
+}
+
+/* Rows of the entries that are in the set, of all rows of X. */
+static gd_status copy_entries(gd_working *work) {
+    const gd_matrix *X = &work->run->engine.problem.X;
+    int64_t size = gd_type_size(X->type), most = 0, at = 0;
+    for (int64_t a = 0; a < work->count; a++) most += work->stored[work->columns[a]];
+    gd_release(work->copies);
+    work->copies = gd_alloc(most * (size + 4) + (X->n_rows + 1) * 4, 1);
+    if (!work->copies) return GD_NO_MEMORY;
+    int32_t *indptr = (int32_t *)(void *)(work->copies + most * size), *indices = indptr + X->n_rows + 1;
+    for (int64_t row = 0, from, to; row < X->n_rows; row++) {
+        if (row % 256 == 0 && gd_engine_poll(&work->run->engine)) return GD_INTERRUPTED;
+        find_row(X, row, &from, &to);
+        for (int64_t e = from; e < to && at < most; e++) {
+            int64_t j = column_of(X, e);
+            if (j < 0 || !work->slots[j]) continue;
+            memcpy(work->copies + at * size, X->data + e * size, (size_t)size);
+            indices[at++] = (int32_t)(work->slots[j] - 1);
+        }
+        indptr[row + 1] = (int32_t)at;
+    }
+    work->entries = (gd_matrix){.data = work->copies, .n_rows = X->n_rows, .n_cols = work->count, .type = X->type, .indices = indices,
+                                .indptr = indptr, .n_stored = at};
+    return GD_OK;
 }
 
 /* Columns from work->count - added on are new: their elements, in the rows that count. */
@@ -73,31 +129,31 @@ static gd_status enlarge(gd_working *work, int64_t n, int64_t wanted, int64_t *a
     *added = gd_min(gd_min(n, wanted), work->most - work->count);
     for (int64_t i = 0; i < *added; i++) {
         int64_t column = work->violations[i].column;
-        work->columns[work->count++] = column, work->taken[column] = 1;
+        if (work->stored && (work->bytes += (work->stored[column] + 1) * work->entry) > MOST_BYTES) *added = i;
+        else work->columns[work->count++] = column, work->slots[column] = work->count;
     }
-    return copy_columns(work, *added);
+    return work->stored ? copy_entries(work) : copy_columns(work, *added);
 }
 
-/* The minimum of a problem with the columns of the set, into work->inner: from moments, */
+/* From work->inner, where it is, to the minimum of a problem with the columns of the set: by moments, */
 static gd_status solve_squared(gd_working *work, const gd_problem *problem, const gd_settings *settings) {
     gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
     gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
-    gd_fit fit;
-    return gd_grid_squared(&grid, settings, work->run->engine.hooks, work->inner, &fit);
+    gd_fit fit = {0};
+    gd_status status = gd_grid_squared(&grid, settings, work->run->engine.hooks, work->inner, work->inner, &fit);
+    work->run->report->missing_threads += fit.missing_threads;
+    return status;
 }
 
-/* or by steps from where it is. A gap is as large as the gradient, what there is to gain as its square. */
+/* or by steps. A gap is as large as the gradient, what there is to gain as its square. */
 static gd_status solve_by_steps(gd_working *work, const gd_problem *problem, gd_settings *settings) {
-    int64_t d = work->d, k = work->k, size = k * work->count + k;
+    int64_t size = work->k * work->count + work->k;
     gd_state state;
     gd_report report;
     settings->tol = fmax(settings->tol * settings->tol, 1e-14);
     gd_status status = gd_state_init(&state, settings, size);
     if (status) return status;
-    for (int64_t c = 0; c < k; c++) {
-        for (int64_t a = 0; a < work->count; a++) state.weights[c * work->count + a] = work->weights[c * d + work->columns[a]];
-        state.weights[k * work->count + c] = work->weights[k * d + c];
-    }
+    memcpy(state.weights, work->inner, sizeof *state.weights * (size_t)size);
     status = gd_descend(problem, NULL, settings, work->run->engine.hooks, NULL, &state, &report);
     memcpy(work->inner, state.answer, sizeof *state.answer * (size_t)size);
     gd_report_free(&report);
@@ -111,7 +167,12 @@ static gd_status solve(gd_working *work, double tol) {
     int64_t d = work->d, k = work->k, size = gd_type_size(problem->X.type);
     gd_settings settings = {.solver = GD_SOLVER_AUTO, .tol = tol, .max_iter = 100, .n_threads = work->run->settings->n_threads};
     gd_problem set = *problem;
-    set.X.data = work->copies, set.X.n_cols = work->count, set.X.row_stride = size, set.X.col_stride = size * problem->X.n_rows;
+    if (work->stored) set.X = work->entries;
+    else set.X.data = work->copies, set.X.n_cols = work->count, set.X.row_stride = size, set.X.col_stride = size * problem->X.n_rows;
+    for (int64_t c = 0; c < k; c++) {
+        for (int64_t a = 0; a < work->count; a++) work->inner[c * work->count + a] = work->weights[c * d + work->columns[a]];
+        work->inner[k * work->count + c] = work->weights[k * d + c];
+    }
     gd_status status = problem->loss == gd_loss_squared_error ? solve_squared(work, &set, &settings)
                                                               : solve_by_steps(work, &set, &settings);
     if (status) return status;
@@ -143,13 +204,13 @@ static gd_status look(gd_working *work, int64_t *n_violations, int *stop) {
         double most = 0.0;
         for (int64_t c = 0; c < k; c++) most = fmax(most, fabs(work->gradient[c * d + j]));
         largest = fmax(largest, most);
-        if (most > l1 && !work->taken[j]) work->violations[(*n_violations)++] = (gd_violation){most, j};
+        if (most > l1 && !work->slots[j]) work->violations[(*n_violations)++] = (gd_violation){most, j};
     }
     int squared = problem->loss == gd_loss_squared_error;
     double s = squared ? l1 / largest : 1.0;
     for (int64_t j = 0; j < k * d; j++)
         if (work->weights[j] != 0.0) gap += fmax(l1 * fabs(work->weights[j]) + s * work->gradient[j] * work->weights[j], 0.0);
-    work->error = smooth;
+    work->error = smooth, work->largest = largest;
     gd_add_l1(problem, work->weights, &work->error, work->gradient);
     work->gap = gap + (squared ? (1.0 - s) * (1.0 - s) * smooth : (largest / l1 - 1.0) * work->error);
     memcpy(run->state->weights, work->weights, sizeof *work->weights * (size_t)run->size);
@@ -157,16 +218,30 @@ static gd_status look(gd_working *work, int64_t *n_violations, int *stop) {
     return gd_run_record(run, work->weights, work->error, gd_norm(run->size, work->gradient), 1.0, stop);
 }
 
-/* Where nothing has been learnt yet: the best constants. */
-static gd_status start(gd_working *work) {
+/* Weights of 0, and biases (k). */
+static void set_constants(gd_working *work, const double *biases) {
+    memset(work->weights, 0, sizeof *work->weights * (size_t)work->run->size);
+    memcpy(work->weights + work->k * work->d, biases, sizeof *biases * (size_t)work->k);
+}
+
+/* E and the gap at the start: the given one, unless no weights and the best constants are better. */
+static gd_status set_out(gd_working *work, int64_t *n_violations, int *stop) {
     gd_run *run = work->run;
     const gd_problem *problem = &run->engine.problem;
-    double error;
-    memcpy(work->weights, run->state->weights, sizeof *work->weights * (size_t)run->size);
-    if (!problem->fit_intercept || gd_norm(run->size, work->weights) != 0.0) return GD_OK;
-    gd_status status = gd_engine_evaluate(&run->engine, work->weights, &error, work->gradient);
-    for (int64_t c = work->k * work->d; !status && c < run->size; c++) work->weights[c] = gd_walk_best_bias(problem, work->gradient[c]);
-    return status;
+    int64_t n_coef = work->k * work->d;
+    int given = gd_norm(run->size, run->state->weights) != 0.0, free = problem->fit_intercept;
+    double error = 0.0, *biases = work->inner;
+    if (!free) memcpy(biases, run->state->weights + n_coef, sizeof *biases * (size_t)work->k); /* they stay */
+    set_constants(work, biases);
+    gd_status status = given || free ? gd_engine_evaluate(&run->engine, work->weights, &error, work->gradient) : GD_OK;
+    for (int64_t c = 0; free && c < work->k; c++) biases[c] = gd_walk_best_bias(problem, work->gradient[n_coef + c]);
+    if (given && !status) {
+        memcpy(work->weights, run->state->weights, sizeof *work->weights * (size_t)run->size);
+        status = look(work, n_violations, stop);
+        if (status || *stop || work->error <= error) return status;
+    }
+    set_constants(work, biases);
+    return status ? status : look(work, n_violations, stop);
 }
 
 /* Columns that have a weight at the start come first, whatever their gradient. */
@@ -184,44 +259,59 @@ static int64_t add_given(gd_working *work, int64_t n) {
     return n;
 }
 
+/* Of the gap that there was over all columns: how near the minimum over some is good enough while others are missing. And of the largest
+ * gradient: what its own rounding may be. A threshold below that tells nothing, nor does the penalty count. */
+static const double ROUGH = 0.001, ROUNDING = 0x1p-52;
+
 static gd_status descend(gd_working *work, int *there) {
     gd_run *run = work->run;
     const gd_settings *settings = run->settings;
     gd_report *report = run->report;
-    int64_t violations = 0, added = 1;
+    int64_t violations = 0, added;
+    double fine = 0.1 * fmax(settings->tol, 0.0), rough = INFINITY;
     int stop = 0;
-    gd_status status = start(work);
-    if (!status) status = look(work, &violations, &stop);
+    gd_status status = set_out(work, &violations, &stop);
     double scale = fabs(work->error);
+    if (!status && !stop && run->engine.problem.l1 <= ROUNDING * work->largest) {
+        run->engine.problem.l1 = 0.0;
+        return GD_OK;
+    }
     int64_t n = status ? 0 : add_given(work, violations), wanted = gd_max(FIRST, n - violations);
     for (; !status; status = look(work, &violations, &stop), n = violations, wanted = gd_max(FIRST, work->active)) {
         report->suboptimality = work->error != 0.0 ? work->gap / work->error : 0.0;
         *there = stop || report->n_iter >= settings->max_iter;
         if (!stop && work->gap <= fmax(settings->tol, 0.0) * work->error + 1e-20 * scale) report->reason = GD_STOP_CONVERGED, *there = 1;
         if (*there) break;
-        if ((status = enlarge(work, n, wanted, &added)) || (!added && report->n_iter > 1) || !work->count) break;
-        if ((status = solve(work, 0.1 * fmax(settings->tol, 0.0)))) break;
+        if ((status = enlarge(work, n, wanted, &added)) || (!added && rough <= fine) || !work->count) break;
+        rough = added ? fmax(ROUGH * report->suboptimality, fine) : fine;
+        if ((status = solve(work, rough))) break;
     }
     return status == GD_BAD_ARGUMENT ? GD_OK : status; /* no rows that weigh anything: others say so */
 }
 
 gd_status gd_descend_working(gd_run *run, int *there) {
     const gd_problem *problem = &run->engine.problem;
-    int64_t d = problem->X.n_cols, k = problem->n_outputs, column = problem->X.n_rows * gd_type_size(problem->X.type);
-    gd_working work = {.run = run, .d = d, .k = k, .most = gd_min(gd_min(d, MOST_COLUMNS), MOST_BYTES / column)};
+    int64_t d = problem->X.n_cols, k = problem->n_outputs, size = gd_type_size(problem->X.type), column = problem->X.n_rows * size;
+    int sparse = problem->X.indptr != NULL;
+    gd_working work = {.run = run, .d = d, .k = k, .entry = size + 4, .most = gd_min(d, MOST_COLUMNS)};
+    if (!sparse) work.most = gd_min(work.most, MOST_BYTES / column);
     *there = 0;
-    if (work.most < FIRST) return GD_OK;
+    if (work.most < FIRST || (problem->loss == gd_loss_squared_error && gd_has_given_bias(run))) return GD_OK;
     double *at = gd_alloc(2 * run->size + k * work.most + k + work.most, 8);
-    work.violations = gd_alloc(d, sizeof *work.violations), work.taken = gd_alloc(d, 1), work.copies = gd_alloc(work.most, column);
-    gd_status status = at && work.violations && work.taken && work.copies ? GD_OK : GD_NO_MEMORY;
+    int64_t *places = gd_alloc(sparse ? 2 * d : d, 8);
+    work.violations = gd_alloc(d, sizeof *work.violations);
+    if (!sparse) work.copies = gd_alloc(work.most, column);
+    gd_status status = at && work.violations && places && (work.copies || sparse) ? GD_OK : GD_NO_MEMORY;
     if (!status) {
+        work.slots = places, work.stored = sparse ? places + d : NULL;
         work.weights = at, work.gradient = at + run->size, work.inner = at + 2 * run->size;
         work.columns = (int64_t *)(void *)(work.inner + k * work.most + k);
         run->report->method = GD_METHOD_PROXIMAL;
         run->best_monitor = INFINITY;
-        status = descend(&work, there);
+        if (sparse) status = count_entries(&work);
+        if (!status) status = descend(&work, there);
     }
-    gd_release(work.copies), gd_release(work.taken), gd_release(work.violations);
+    gd_release(work.copies), gd_release(places), gd_release(work.violations);
     gd_release(at);
     return status;
 }

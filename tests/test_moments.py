@@ -1,15 +1,20 @@
-"""Grids of squared error by second moments: beside scikit-learn's models, whatever the splits, types and layouts."""
+"""Squared error by second moments, grids and single models: beside scikit-learn's, whatever the splits and layouts."""
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from problems import LAYOUTS, same_bits
 from scipy import optimize, sparse
 from sklearn.linear_model import ElasticNet, Ridge
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, RepeatedKFold, ShuffleSplit, TimeSeriesSplit
 
+import gdfast
 from gdfast import _core
+from gdfast.reference import error_and_gradient
 from gdfast.rows.sparse import as_rows
 
 ALPHAS = np.array([0.03, 1.0, 0.001, 0.2])  # in no order
@@ -275,3 +280,44 @@ def test_what_is_no_case_for_moments():
         descend(problem, [{**model, "split": 0}], np.ones((1, 29), np.int8))
     X[3, 3] = np.nan
     assert np.isnan(descend(problem, [model])["error"]).all()
+
+
+# ---- one model, by solver auto ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("terms", [{"alpha": 1e-3}, {"alpha": 0.1, "l1_ratio": 0.5}, {"bounds": (0.0, 0.5)}], ids=str)
+def test_a_model_of_few_columns_takes_two_passes(dtype, terms):
+    """And goes where the metric does, which `tol=None` takes; what it records of its start is what the twin says."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 9, size=(3000, 21)).astype(dtype)
+    y = X[:, :7] @ rng.normal(size=7) + rng.normal(size=3000) + 5.0
+    options = {"solver": "auto", **terms}
+    result = gdfast.gradient_descent(X, y, tol=1e-9, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = gdfast.gradient_descent(X, y, tol=None, max_iter=40, **options)
+    assert result.converged and result.n_iter == result.n_passes == 2
+    assert_allclose(result.error, other.error, rtol=1e-9 if dtype == np.float64 else 1e-6)
+    penalty = {name: value for name, value in terms.items() if name != "bounds"}
+    start = error_and_gradient(X.astype(float), y, np.zeros(21), y.mean(), **penalty)
+    assert_allclose(result.loss_curve[0], start[0], rtol=1e-10)
+    if "bounds" not in terms:
+        assert_allclose(result.gradient_norm_curve[0], np.linalg.norm(start[1]), rtol=1e-8)
+    begun = gdfast.gradient_descent(X, y, coef_init=np.full(21, 0.25), tol=1e-9, **options)
+    there = error_and_gradient(X.astype(float), y, np.full(21, 0.25), 0.0, **penalty)[0]
+    assert_allclose(begun.loss_curve[0], there, rtol=1e-6)
+    assert_allclose(begun.coef, result.coef, atol=1e-6)
+
+
+def test_where_moments_know_too_little_passes_go_on():
+    rng = np.random.default_rng(1)
+    X, w = rng.normal(size=(500, 10)) + 1e3, rng.normal(size=10)
+    exact = gdfast.gradient_descent(X, X @ w, solver="auto")
+    assert exact.n_passes > 2 and exact.error < 1e-20 * exact.loss_curve[0]
+    assert_allclose(exact.coef, w, rtol=1e-9)
+    y = X @ w + rng.normal(size=500)
+    stays = gdfast.gradient_descent(X, y, solver="auto", fit_intercept=False, intercept_init=7.0)
+    assert stays.intercept == 7.0
+    best = X @ np.linalg.lstsq(X, y - 7.0, rcond=None)[0] + 7.0 - y
+    assert_allclose(stays.error, best @ best / 1000, rtol=1e-6)

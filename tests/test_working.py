@@ -6,11 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from problems import DTYPES, LAYOUTS, same_bits, samples
 from sklearn.linear_model import ElasticNet, LogisticRegression
+from sparse_rows import by_hand
 
 import gdfast
 from gdfast import GDRegressor
@@ -107,6 +109,48 @@ def test_starts_of_any_kind_end_at_the_same_place():
         _, warm = descend(X, y, coef_init=start, intercept_init=1.0)
         assert_allclose(warm.coef, cold.coef, atol=1e-6 * np.abs(cold.coef).max())
     assert descend(X, y, coef_init=cold.coef, intercept_init=cold.intercept)[1].n_iter == 1
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", "softmax", "huber", "squared_hinge"])
+def test_starts_far_off_are_left_for_no_weights(loss, size):
+    X, y, options = labelled(loss, 60, 2100)
+    k = options.get("n_outputs", 1)
+    options |= {"alpha": 0.05, "l1_ratio": 1.0, "solver": "auto", "tol": 1e-6}
+    cold = gdfast.gradient_descent(X, y * 1, **options)
+    start = np.random.default_rng(0).normal(scale=size, size=(k, 2100) if k > 1 else 2100)
+    warm = gdfast.gradient_descent(X, y * 1, coef_init=start, **options)
+    assert warm.converged and abs(warm.error - cold.error) <= 2e-6 * cold.error
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", "softmax"])
+def test_sparse_rows(loss, dtype, index):
+    """What the same rows, dense, come to."""
+    X, y, options = labelled(loss)
+    X = np.where(np.random.default_rng(1).random(X.shape) < 0.2, X, 0.0).astype(dtype)
+    rows = np.random.default_rng(2).permutation(60)[:50]
+    options |= {"alpha": 0.01, "l1_ratio": 0.9, "solver": "auto", "tol": 1e-9, "rows": rows}
+    expected = gdfast.gradient_descent(X.astype(float), y * 1, **options)
+    results = [
+        gdfast.gradient_descent(by_hand(X, dtype=dtype, index=index), y * 1, n_threads=n, **options) for n in (1, 3)
+    ]
+    assert results[0].converged and results[0].n_iter < 20 and expected.coef.any()
+    assert_allclose(results[0].error, expected.error, rtol=1e-7 if dtype == np.float32 else 1e-8)
+    assert same_bits(results[0].coef, results[1].coef)
+
+
+def test_sparse_columns_beyond_what_moments_are_made_of():
+    """More weights than GD_MOMENT_SPARSE."""
+    rng = np.random.default_rng(0)
+    X = sp.random(1500, 3000, 0.02, format="csr", random_state=rng)
+    y = X @ rng.normal(size=3000) + 0.1 * rng.normal(size=1500)
+    result = gdfast.gradient_descent(X, y, alpha=5e-3, l1_ratio=1.0, solver="auto", tol=1e-6)
+    assert result.converged and np.count_nonzero(result.coef) > 512
+    model = theirs(X.toarray(), y, 5e-3, 1.0)
+    best = error_and_gradient(X.toarray(), y, model.coef_, model.intercept_, alpha=5e-3, l1_ratio=1.0)[0]
+    assert result.error <= best * (1 + 1e-6)
 
 
 def test_so_strong_a_penalty_that_nothing_is_left():

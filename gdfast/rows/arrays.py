@@ -115,8 +115,11 @@ def extremes(values: Array, name: str) -> tuple[float, float]:
     ValueError
         As `check_finite`.
     """
-    lows, highs = zip(*((block.min(), block.max()) for block in blocks(values)), strict=True)
-    low, high = np.min(lows).item(), np.max(highs).item()
+    if values.size <= _BLOCK:
+        low, high = values.min().item(), values.max().item()
+    else:
+        lows, highs = zip(*((block.min(), block.max()) for block in blocks(values)), strict=True)
+        low, high = np.min(lows).item(), np.max(highs).item()
     if not (math.isfinite(low) and math.isfinite(high)):
         check_finite(values, name)
     return low, high

@@ -62,7 +62,7 @@ static gd_status run(trial *t, int n_threads, const gd_hooks *hooks) {
     t->grid.models = t->models, t->grid.roles = t->roles;
     if (t->bounded) t->grid.problem.lower = t->lower, t->grid.problem.upper = t->upper;
     t->settings.n_threads = n_threads;
-    return gd_grid_squared(&t->grid, &t->settings, hooks, t->weights, t->fits);
+    return gd_grid_squared(&t->grid, &t->settings, hooks, NULL, t->weights, t->fits);
 }
 
 static void trial_free(trial *t) {

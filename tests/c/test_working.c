@@ -66,6 +66,18 @@ static gd_settings tight(int n_threads) {
     return s;
 }
 
+static void check_descent(const recipe *r) {
+    data c = make(r, 0.2);
+    gd_settings one = tight(1), three = tight(3);
+    outcome o = descend(&c.problem, NULL, &one, NULL, NULL, NULL), again = descend(&c.problem, NULL, &three, NULL, NULL, NULL);
+    CHECK(gd_takes_working_sets(&c.problem), "%s", describe(r));
+    CHECK(o.status == GD_OK && o.report.n_iter < 20, "%s: status %d, %d steps", describe(r), o.status, (int)o.report.n_iter);
+    CHECK(outcomes_equal(&o, &again), "%s: other bits on three threads", describe(r));
+    check_optimum(&c, &o, describe(r));
+    outcome_free(&o), outcome_free(&again);
+    data_free(&c);
+}
+
 static void layouts(void) {
     for (int type = 0; type < GD_N_TYPES; type++)
         for (int how = 0; how < N_LAYOUTS; how++) {
@@ -73,16 +85,14 @@ static void layouts(void) {
                         .y_type = GD_F64, .loss = gd_loss_squared_error, .subset = how % 2, .weighted = type % 2,
                         .offset_cols = type % 3 ? 1 : 0,
                         .l2 = type % 2 ? 1e-3 * draw_size(type) * draw_size(type) : 0.0, .seed = (uint64_t)(type * 100 + how)};
-            data c = make(&r, 0.2);
-            gd_settings one = tight(1), three = tight(3);
-            outcome o = descend(&c.problem, NULL, &one, NULL, NULL, NULL), again = descend(&c.problem, NULL, &three, NULL, NULL, NULL);
-            CHECK(gd_takes_working_sets(&c.problem), "%s", describe(&r));
-            CHECK(o.status == GD_OK && o.report.n_iter < 20, "%s: status %d, %d steps", describe(&r), o.status, (int)o.report.n_iter);
-            CHECK(outcomes_equal(&o, &again), "%s: other bits on three threads", describe(&r));
-            check_optimum(&c, &o, describe(&r));
-            outcome_free(&o), outcome_free(&again);
-            data_free(&c);
+            check_descent(&r);
         }
+    for (int variant = 0; variant < 16; variant++) {
+        recipe r = {.n = 60 + variant, .d = 500 + variant, .k = 1 + variant / 8, .type = variant % 2 ? GD_F32 : GD_F64, .sparse = 1 + variant / 2 % 2,
+                    .y_type = GD_F64, .loss = gd_loss_squared_error, .subset = variant / 4 % 2, .weighted = variant % 3 == 0,
+                    .offset_cols = variant % 3 == 1, .l2 = variant % 2 ? 1e-3 : 0.0, .seed = (uint64_t)variant};
+        check_descent(&r);
+    }
 }
 
 /* E - E* is never more than is claimed, wherever the descent is stopped. */
@@ -118,8 +128,8 @@ static void interruption(void) {
     data_free(&c);
 }
 
-static void memory(int loss, int64_t d) {
-    recipe r = {.n = 20, .d = d, .k = 1, .loss = loss, .seed = 3, .subset = 1, .weighted = 1};
+static void memory(int loss, int64_t d, int sparse) {
+    recipe r = {.n = 20, .d = d, .k = 1, .loss = loss, .seed = 3, .subset = 1, .weighted = 1, .sparse = sparse};
     data c = make(&r, 0.05);
     gd_settings s = tight(2);
     int happened = 1;
@@ -139,6 +149,7 @@ void test_working(void) {
     layouts();
     gaps();
     interruption();
-    memory(gd_loss_squared_error, 420);
-    memory(gd_loss_log_loss, 2060);
+    memory(gd_loss_squared_error, 420, 0);
+    memory(gd_loss_log_loss, 2060, 0);
+    memory(gd_loss_squared_error, 420, 2);
 }
