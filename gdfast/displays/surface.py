@@ -414,7 +414,8 @@ def draw_up(
     if any(of.shape[1:] != coef.shape for of, _, _ in paths) or coef.shape[1] != len(names):
         raise ValueError(f"results must be of descents on the {len(names)} features of X, got coef {coef.shape}")
     moves = [(of[:, c], biases[:, c]) for of, biases, _ in paths]
-    plane, labels, title = find_plane(coef, intercept, c, moves, features, names)
+    biased = any(result.fit_intercept for result in runs.values())
+    plane, labels, title = find_plane(coef, intercept, c, moves, features, names, biased=biased)
     sections = [Section(train, terms, plane, n_threads)]
     if validation is not None:
         sections.append(Section(validation, terms, plane, n_threads, penalised=False))
@@ -434,7 +435,7 @@ def draw_up(
     surfaces = [
         Surface(
             rows,
-            section.errors(grid).reshape(len(y), len(x)),
+            section.errors(grid, as_picture=True).reshape(len(y), len(x)),
             _error_words(terms, section),
             lowest,
             np.nan if lowest is None else section.error(lowest),
