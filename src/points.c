@@ -40,7 +40,7 @@ static void cut_scratch(const gd_points_job *job, gd_cutter *cutter, gd_points_s
     s->one = gd_cut(cutter, 4 * rows, 8);
     s->bad = gd_cut(cutter, rows, 8);
     s->heaviest = gd_cut(cutter, 1, 8);
-    s->y_f = gd_cut(cutter, rows, 4);
+    s->half_y = gd_cut(cutter, rows, 4);
     s->w_f = gd_cut(cutter, rows, 4);
     s->room_f = gd_cut(cutter, 3 * rows, 4);
 }

@@ -24,7 +24,7 @@ struct gd_points_scratch {
     double *Z, *slopes;    /* (group * k, tile_rows), (k, tile_rows) */
     double *e, *one, *bad; /* (tile_rows); one (4, tile_rows) */
     double *heaviest;      /* (1) the largest s, which w_f is a share of */
-    float *y_f, *w_f, *room_f; /* (tile_rows); room_f (3, tile_rows) */
+    float *half_y, *w_f, *room_f; /* (tile_rows); room_f (3, tile_rows) */
 };
 
 #endif

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from gdfast._messages import short
-from gdfast._types import Doubles
+from gdfast._types import Doubles, Numbers
 from gdfast.displays._section import Plane
 from gdfast.displays._style import short_name
 
 Axis = int | str
+_MOST_POINTS = 2000  # of a path whose heights are asked for; longer ones are thinned out
 _MOST_STEPS = 1000  # of a path that say where it moved most
 _MARGIN = 0.25
 _BEYOND = 3.0  # times the extent of starts and minima: paths that go further are cut off
@@ -118,6 +119,14 @@ def _two(found: Doubles, size: int) -> Doubles:
     return turned
 
 
+def points_shown(path: Doubles) -> Numbers:
+    """Numbers of the points of a path that are drawn: not those that are not finite, nor more than are seen."""
+    finite = np.flatnonzero(np.isfinite(path).all(axis=1))
+    if not finite.size:
+        raise ValueError("results must have a path with finite weights, got none")
+    return finite[np.unique(np.linspace(0, len(finite) - 1, min(len(finite), _MOST_POINTS)).round().astype(int))]
+
+
 def window(
     paths: Sequence[Doubles],
     kept: Sequence[Doubles],
@@ -146,8 +155,9 @@ def _extent(
     least = _NARROW * (moved if moved > 0 else 2.0) / spread
     beyond = _BEYOND * np.maximum(high - low, least)
     for path in [*paths, *(end[None, :] for end in kept)]:
-        finite = path[np.isfinite(path).all(axis=1)]
-        reach = finite.min(axis=0), finite.max(axis=0)
+        if not np.isfinite(path).all():
+            continue
+        reach = path.min(axis=0), path.max(axis=0)
         if (reach[0] >= core.min(axis=0) - beyond).all() and (reach[1] <= core.max(axis=0) + beyond).all():
             low, high = np.minimum(low, reach[0]), np.maximum(high, reach[1])
     middle, half = (low + high) / 2, np.maximum(high - low, least) / 2 * (1 + 2 * _MARGIN)
