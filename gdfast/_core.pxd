@@ -54,7 +54,7 @@ cdef extern from "gdfast.h" nogil:
     ctypedef struct gd_fit:
         double error, validation, suboptimality
         int64_t n_iter
-        int32_t reason
+        int32_t reason, missing_threads
 
     ctypedef enum gd_solver:
         GD_SOLVER_AUTO, GD_SOLVER_GD, GD_SOLVER_SGD, GD_SOLVER_ADAGRAD, GD_SOLVER_RMSPROP, GD_SOLVER_ADAM

@@ -72,7 +72,7 @@ def descend_grid(Grid grid, *, int64_t max_iter, double tol, int64_t n_iter_no_c
     """All models to their minima.
 
     Returns weights (n_models, k*d + k) and a dict of arrays (n_models,): error (NaN: the data or the start are not
-    finite), validation, suboptimality, n_iter, reason, and n_passes, how often X was read.
+    finite), validation, suboptimality, n_iter, reason; n_passes, how often X was read, and missing_threads, how many could not be started.
     """
     cdef int64_t m = grid.c.n_models, i
     cdef gd_settings settings
@@ -98,6 +98,7 @@ def descend_grid(Grid grid, *, int64_t max_iter, double tol, int64_t n_iter_no_c
         "n_iter": np.array([fits[i].n_iter for i in range(m)]),
         "reason": np.array([REASONS[fits[i].reason] for i in range(m)]),
         "n_passes": n_passes,
+        "missing_threads": fits[0].missing_threads,
     }
 
 

@@ -19,9 +19,17 @@ from gdfast._estimator import Rows
 from gdfast._labels import class_weights
 from gdfast._messages import warn
 from gdfast._model import Shape, read_bounds
-from gdfast._result import complaint, divergence_message, overflow_message, silent_result
+from gdfast._result import (
+    VANISHED,
+    complaint,
+    divergence_message,
+    overflow_message,
+    silent_result,
+    vanishes,
+    warn_of_missing,
+)
 from gdfast._splits import Split, roles
-from gdfast._targets import read_offset, read_rows, read_targets, read_weights
+from gdfast._targets import largest, read_offset, read_rows, read_targets, read_weights
 from gdfast._threads import threads
 from gdfast._types import Array, Doubles, Numbers
 from gdfast.exceptions import DivergenceError
@@ -247,7 +255,12 @@ def _minima(grid: _core.Grid, models: list[dict[str, Any]], points: Sequence[Poi
     weights, report = descend_together(grid.problem, models, grid.roles, **settings, n_threads=threads(one.n_threads))
     if np.isnan(report["error"]).any():
         check_rows_finite(grid.problem.X, "X")
+    warn_of_missing(report["missing_threads"])
     _warn_of_reasons(report, one.tol)
+    if not report["error"].all():
+        reach, losses = _reach(data), [point.loss for point in points]
+        lost = [vanishes(error, loss, reach) for error, loss in zip(report["error"], losses, strict=True)]
+        _warn_of_complaints([VANISHED if each else "" for each in lost])
     fits = [_fit_of(point, data, shape, weights[i], report, i) for i, point in enumerate(points)]
     return weights, report["validation"], fits
 
@@ -276,11 +289,12 @@ def _marches(
     made, held_out, _ = _core.descend_each(grid, settings, stop_early=early, n_threads=n_threads)
     if any(status != "ok" for status, _, _ in made):
         check_rows_finite(grid.problem.X, "X")
+    warn_of_missing(max(report["missing_threads"] for _, _, report in made))
     whole: dict[int, Rows] = {}
+    reach = _reach(data)
     fits, complaints = [], []
     for point, model, told, (status, weights, report) in zip(points, models, settings, made, strict=True):
         if status != "ok":
-            reach = float(np.abs(data.y).max())
             diverged = status == "diverged"
             text = (
                 divergence_message(report, told["eta0"]) if diverged else overflow_message(grid.problem.X, reach, None)
@@ -291,6 +305,7 @@ def _marches(
         if id(by_class) not in whole:
             whole[id(by_class)] = data._replace(sample_weight=weighed(data, by_class))
         train = whole[id(by_class)]
+        report["vanished"] = vanishes(report["error"], point.loss, reach)
         complaints += [complaint(report, told)]
         result = silent_result(weights, report, told, shape, validated=early)
         fits.append(
@@ -298,6 +313,11 @@ def _marches(
         )
     _warn_of_complaints(complaints)
     return np.stack([weights for _, weights, _ in made]), held_out, fits
+
+
+def _reach(data: Rows) -> float:
+    """The largest magnitude in y."""
+    return largest(float(data.y.min()), float(data.y.max()))
 
 
 def descend_together(

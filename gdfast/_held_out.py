@@ -88,6 +88,7 @@ def _scores(
 ) -> Iterator[dict[str, Any]]:
     """Scores of each model on the test rows."""
     X_test = _safe_indexing(data.X, test) if _look_at_rows(scorers, models) else _Unseen(len(test))
+    y_test = y[test]
     cut = {name: {key: given[test] for key, given in scorer.params.items()} for name, scorer in scorers.items()}
     own = [name for name, scorer in scorers.items() if _is_own(scorer, models, len(test))]
     silent = all(scorer.call is minus_loss for scorer in scorers.values())
@@ -100,7 +101,7 @@ def _scores(
                 if name in own:
                     scores[name] = float(known[name][i])
                     continue
-                found = _score(model, X_test, y[test], scorer.call, cut[name], error_score)
+                found = _score(model, X_test, y_test, scorer.call, cut[name], error_score)
                 scores |= found if isinstance(found, dict) else {name: found}
             yield scores
 

@@ -175,6 +175,9 @@ def epoch_hook(callback: Callable[[DescentState], Any], shape: Shape) -> Callabl
     return hook
 
 
+_SQUARES = ("squared_error", "huber", "squared_epsilon_insensitive")
+_SMALLEST_SQUARE = 1e-150  # below, errors are rounded to 0 and any answer would look perfect
+VANISHED = "The squares of y vanish in float64, and with them the error. Scale y."
 _METHODS = {
     "newton": "preconditioned gradient descent, metric from a sample of rows",
     "diagonal": "preconditioned gradient descent, diagonal metric and quasi-Newton memory",
@@ -196,14 +199,19 @@ def descent_result(
     weights: Doubles, report: dict[str, Any], settings: dict[str, Any], shape: Shape, **more: bool
 ) -> DescentResult:
     """The engine's report in the caller's terms, and the warnings that go with it."""
-    if report["missing_threads"]:
-        warn(f"{report['missing_threads']} threads could not be started; the work ran on fewer", RuntimeWarning)
+    warn_of_missing(report["missing_threads"])
     text = complaint(report, settings)
     if text:
         from sklearn.exceptions import ConvergenceWarning
 
         warn(text, ConvergenceWarning)
     return silent_result(weights, report, settings, shape, **more)
+
+
+def warn_of_missing(n_threads: int) -> None:
+    """Say that the machine gave fewer threads than were asked for: slower, the answer is the same."""
+    if n_threads:
+        warn(f"{n_threads} threads could not be started; the work ran on fewer", RuntimeWarning)
 
 
 def silent_result(
@@ -258,7 +266,7 @@ def complaint(report: dict[str, Any], settings: dict[str, Any]) -> str:
             f"{known}.{other}"
         )
     if report.get("vanished"):
-        return "The squares of y vanish in float64, and with them the error. Scale y."
+        return VANISHED
     if report["reason"] == "no_improvement" and report["suboptimality"] > 0.1:
         return (
             f"The rule came to a halt far from the optimum {left}, as it does where features differ in scale. Scale "
@@ -270,6 +278,11 @@ def complaint(report: dict[str, Any], settings: dict[str, Any]) -> str:
             "pass float64."
         )
     return ""
+
+
+def vanishes(error: float, loss: str, reach: float) -> bool:
+    """Whether an error of 0 is that of squares too small for float64, y reaching no further than this."""
+    return error == 0.0 and loss in _SQUARES and 0.0 < reach < _SMALLEST_SQUARE
 
 
 def _much_is_left(report: dict[str, Any], tol: float) -> bool:

@@ -24,6 +24,7 @@ from gdfast._result import (
     divergence_message,
     epoch_hook,
     overflow_message,
+    vanishes,
 )
 from gdfast._targets import Targets, largest, read_offset, read_rows, read_targets, read_weights
 from gdfast._threads import threads
@@ -43,8 +44,6 @@ __all__ = [
 ]
 
 LOSSES = _core.LOSSES
-_SQUARES = ("squared_error", "huber", "squared_epsilon_insensitive")
-_SMALLEST_SQUARE = 1e-150  # below, errors are rounded to 0 and any answer would look perfect
 _BLOCK_BYTES = 2**22  # of scores that are looked at and forgotten
 
 
@@ -471,7 +470,7 @@ def gradient_descent(
         raise DivergenceError(
             overflow_message(X, reach, rows) if overflow else divergence_message(report, settings["eta0"])
         )
-    report["vanished"] = report["error"] == 0.0 and loss in _SQUARES and 0.0 < reach < _SMALLEST_SQUARE
+    report["vanished"] = vanishes(report["error"], loss, reach)
     more = {"validated": validation is not None, "fit_intercept": terms["fit_intercept"]}
     return descent_result(weights, report, settings, shape, **more)
 

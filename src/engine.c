@@ -166,6 +166,10 @@ int gd_threads_for(double columns, const gd_problem *problem, int n_threads) {
 }
 
 gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_threads, const gd_hooks *hooks) {
+    return gd_engine_init_for(engine, problem, 0.0, n_threads, hooks);
+}
+
+gd_status gd_engine_init_for(gd_engine *engine, const gd_problem *problem, double columns, int n_threads, const gd_hooks *hooks) {
     memset(engine, 0, sizeof *engine);
     if (problem->n < 1 || problem->X.n_cols < 1 || problem->n_outputs < 1 || problem->loss < 0 || problem->loss >= GD_N_LOSSES ||
         problem->X.type < 0 || problem->X.type >= GD_N_TYPES ||
@@ -175,7 +179,7 @@ gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_thr
     engine->kernels = gd_kernels_now();
     engine->hooks = hooks;
     plan_pass(engine);
-    engine->n_threads = gd_threads_for((double)engine->pass.k_pad, problem, n_threads);
+    engine->n_threads = gd_threads_for((double)engine->pass.k_pad + columns, problem, n_threads);
     if (engine->pass.sparse) plan_sparse_chunks(engine);
     else plan_chunks(engine);
     gd_cutter cutter = {NULL, 0};

@@ -30,6 +30,8 @@ typedef struct gd_engine {
 } gd_engine;
 
 gd_status gd_engine_init(gd_engine *engine, const gd_problem *problem, int n_threads, const gd_hooks *hooks);
+/* For an engine whose rows are also multiplied with this many columns more, each time: work for more threads. */
+gd_status gd_engine_init_for(gd_engine *engine, const gd_problem *problem, double columns, int n_threads, const gd_hooks *hooks);
 void gd_engine_free(gd_engine *engine);
 
 /* Bring weights (k*d coef, then k intercepts) into the lane type for the passes to come. */

@@ -259,6 +259,7 @@ typedef struct gd_fit {
     double suboptimality;     /* estimate of (E - E*) / E* */
     int64_t n_iter;
     int32_t reason;           /* gd_reason */
+    int32_t missing_threads;  /* of the call: threads that could not be started */
 } gd_fit;
 
 /* All models of a grid to their minima by solver auto, sharing each read of X. Smooth losses only.

@@ -445,6 +445,7 @@ static gd_status descend_grid(const gd_grid *grid, const gd_settings *settings, 
         status = descend_points(&journey, &many, weights, fits);
     }
     *n_passes = (many.engine.rows_read + journey.rows_read) / (double)grid->problem.n;
+    for (int64_t i = 0; i < grid->n_models; i++) fits[i].missing_threads = many.missing_threads;
     gd_release(points);
     gd_release(journey.order);
     gd_release(journey.first_error);

@@ -61,7 +61,7 @@ static gd_status find_spread(gd_engine *engine, const double *center, double *la
 static int is_rare(double largest, double square) { return isfinite(square) && square < 30.0 * largest * largest; }
 
 /* For the sake of those columns: their spread over all rows, which takes a read where the engine has a sample of them only. */
-static gd_status find_moments(gd_metric *metric, const gd_problem *problem, double *largest, double *square) {
+static gd_status find_moments(gd_metric *metric, const gd_problem *problem, int n_threads, double *largest, double *square) {
     int64_t d = metric->columns.d, rare = 0;
     double share = metric->m ? (double)metric->m / (double)metric->engine.problem.n : 1.0; /* of its rows that a matrix is made from */
     for (int64_t j = 0; j < d; j++) {
@@ -73,7 +73,7 @@ static gd_status find_moments(gd_metric *metric, const gd_problem *problem, doub
     gd_status status = GD_OK;
     if (metric->rows) {
         gd_engine all;
-        status = gd_engine_init(&all, problem, metric->engine.n_threads, metric->engine.hooks);
+        status = gd_engine_init(&all, problem, n_threads, metric->engine.hooks);
         if (!status) status = find_spread(&all, metric->center, largest, square);
         gd_engine_free(&all);
     }
@@ -83,7 +83,7 @@ static gd_status find_moments(gd_metric *metric, const gd_problem *problem, doub
 
 /* Centre: the mean (0 without an intercept, which alone could absorb it). Scale: the power of two that brings the largest
  * deviation to about 1, so that squares neither overflow nor vanish; it costs no rounding. */
-static gd_status find_columns(gd_metric *metric, const gd_problem *problem) {
+static gd_status find_columns(gd_metric *metric, const gd_problem *problem, int n_threads) {
     gd_engine *engine = &metric->engine;
     int64_t d = metric->columns.d;
     double *largest = gd_alloc(2 * d, 8), *square = largest + d;
@@ -92,7 +92,7 @@ static gd_status find_columns(gd_metric *metric, const gd_problem *problem) {
     for (int64_t j = 0; !status && j < d; j++)
         if (!isfinite(metric->center[j])) metric->center[j] = 0.0;
     if (!status) status = find_spread(engine, metric->center, largest, square);
-    if (!status && (metric->rows || metric->m)) status = find_moments(metric, problem, largest, square);
+    if (!status && (metric->rows || metric->m)) status = find_moments(metric, problem, n_threads, largest, square);
     for (int64_t j = 0; !status && j < d; j++) {
         int exponent = 0;
         double mean = fabs(metric->center[j]), size = largest[j] > 1e-14 * mean ? largest[j] : mean; /* of a constant: rounding */
@@ -117,17 +117,18 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     int64_t each = alike || diagonal ? 0 : gd_rows_of_a_class(problem, sample.n);
     metric->m = 2 * each < sample.n ? each : 0;
     sample.double_lanes = sample.double_lanes || !(float_lanes || metric->m);
-    gd_status status = gd_engine_init(&metric->engine, &sample, n_threads, hooks);
-    if (status) return status;
     int64_t k = problem->n_outputs, d = problem->X.n_cols, p = d + (problem->fit_intercept ? 1 : 0);
     int64_t p_pad = (p + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F, matrix = diagonal ? p : p * p_pad;
+    /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
+    int dear = diagonal ? (double)k * (double)p * 8.0 > 64e6 || (double)k * (double)sample.n * (double)p > 1e9 : each == 0;
+    metric->n_factors = alike || dear ? 1 : k;
+    double products = 0.5 * (double)p * (double)metric->n_factors * (metric->m ? (double)metric->m / (double)sample.n : 1.0); /* of a row */
+    gd_status status = gd_engine_init_for(&metric->engine, &sample, diagonal ? 0.0 : products, n_threads, hooks);
+    if (status) return status;
     metric->watch = &metric->engine;
     metric->k = k, metric->p = p, metric->p_pad = p_pad, metric->size = k * p;
     metric->diagonal = diagonal;
     metric->proximal = gd_is_proximal(problem) && !diagonal;
-    /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
-    int dear = diagonal ? (double)k * (double)p * 8.0 > 64e6 || (double)k * (double)sample.n * (double)p > 1e9 : each == 0;
-    metric->n_factors = alike || dear ? 1 : k;
     int64_t f = metric->n_factors, of_rows = 2 * f * (sample.n + metric->m);
     int64_t factor = metric->proximal ? gd_quadratic_room_size(p, p_pad) : 0;
     double *at = metric->arena = gd_alloc(f * matrix + factor + f * p + 3 * d + of_rows + k + p_pad, 8);
@@ -145,7 +146,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     metric->scale = at, at += d;
     metric->moment = at;
     metric->columns = (gd_columns){metric->center, metric->scale, d, p, p_pad};
-    return find_columns(metric, problem);
+    return find_columns(metric, problem, n_threads);
 }
 
 int gd_metric_is_exact(const gd_metric *metric) { return !metric->rows && !metric->m; }

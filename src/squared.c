@@ -276,6 +276,7 @@ gd_status gd_grid_squared(const gd_grid *grid, const gd_settings *settings, cons
     int n_threads = (int)gd_max(1, gd_min(settings->n_threads, (int64_t)most));
     if (!status) status = allocate(&all, n_threads);
     if (!status) status = fit_all(&all, n_threads);
+    for (int64_t i = 0; i < grid->n_models; i++) fits[i].missing_threads = all.moments.engine.missing_threads;
     gd_release(all.matrices);
     gd_release(all.arena);
     gd_moments_free(&all.moments);

@@ -278,6 +278,7 @@ gd_status gd_descend_wide_grid(const gd_grid *grid, const gd_settings *settings,
         inner.problem = span.problem;
         status = u ? gd_descend_grid(&inner, settings, stop_early, hooks, u, fits, &ignored) : GD_NO_MEMORY;
         if (!status) status = gd_span_to_weights(&span, grid->n_models, u, weights);
+        for (int64_t i = 0; i < grid->n_models; i++) fits[i].missing_threads += span.missing_threads;
         if (!status) status = check_fits(grid, &inner, &span, settings, hooks, weights, u, there);
         *n_passes = span.rows_read / (double)grid->problem.n + 1.0;
         gd_release(u);

@@ -12,7 +12,7 @@ from searches import COUNTS, LINE, OFFSET, THREE, TWO, WEIGHT, N, X
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
-from gdfast import DivergenceError, GDClassifier, GDRegressor, fit_many
+from gdfast import DivergenceError, GDClassifier, GDRegressor, _core, fit_many
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -205,3 +205,29 @@ def test_unfinished_fits_are_told_of_once():
     with pytest.warns(ConvergenceWarning, match=r"3 of 3 fits ended away from .*: Maximum number of iter") as caught:
         fit_many(estimator, {"alpha": [0.1, 0.2, 0.3]}, X, LINE)
     assert len(caught) == 1 and caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("solver", ["auto", "gd"])
+def test_squares_that_vanish_are_told_of(solver):
+    """An error of 0 that is one of float64, in each model that shares the reads."""
+    settings = {"solver": solver, "max_iter": 3}
+    with pytest.warns(ConvergenceWarning, match=r"4 of 4 fits ended away from .*: The squares of y vanish"):
+        fit_many(GDRegressor(**settings), {"alpha": [0.1, 0.2], "loss": ["squared_error", "huber"]}, X, LINE * 1e-170)
+
+
+@pytest.mark.parametrize("solver", ["auto", "gd"])
+def test_missing_threads_are_told_of_once(solver, monkeypatch):
+    name = "descend_grid" if solver == "auto" else "descend_each"
+    descend = getattr(_core, name)
+
+    def on_fewer_threads(*args, **settings):
+        answer = descend(*args, **settings)
+        for report in [answer[1]] if solver == "auto" else [report for _, _, report in answer[0]]:
+            assert report["missing_threads"] == 0
+            report["missing_threads"] = 3
+        return answer
+
+    monkeypatch.setattr(_core, name, on_fewer_threads)
+    with pytest.warns(RuntimeWarning, match="3 threads could not be started") as caught:
+        fit_many(GDRegressor(solver=solver, max_iter=2, tol=None), {"alpha": [0.1, 0.2]}, X, LINE)
+    assert len(caught) == 1

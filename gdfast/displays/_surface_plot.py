@@ -187,7 +187,8 @@ def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -
         axis, plain = getattr(panel, f"{name}axis"), _plain(float(ends[0]), float(ends[1]))
         axis.set_major_formatter(plain)
         panel.locator_params(axis=name, nbins=5)
-        axis.labelpad = 3 * max(len(plain(tick)) for tick in axis.get_major_locator().tick_values(*ends)) - 6
+        longest = max(len(plain(tick)) for tick in axis.get_major_locator().tick_values(*ends))
+        axis.labelpad = max(6, 3 * longest - 6)
     panel.tick_params(labelsize="small")
     panel.set_box_aspect(None, zoom=0.9)
     return low, high

@@ -329,6 +329,7 @@ static void missing_threads(void) {
         fault_threads(allowed);
         CHECK(run(&t, 3, NULL) == GD_OK && (allowed > 1 || fault_happened()), "%ld threads more", allowed);
         CHECK(bits_equal(expected, t.weights, t.grid.n_models * t.c.size), "%ld threads more: other bits", allowed);
+        CHECK(allowed > 0 || t.fits[0].missing_threads > 0, "none of the threads is missing");
     }
     fault_threads(-1);
     free(expected);
