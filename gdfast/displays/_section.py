@@ -48,11 +48,14 @@ class Plane(NamedTuple):
     origin: Doubles
 
     def coordinates(self, coef: Doubles, intercept: Doubles) -> Doubles:
-        """Where weights (t, d) and biases (t,) of the output lie, or, off the plane, their nearest points: (t, 2)."""
-        moved = coef - self.coef[self.output]
-        shifted = intercept - self.intercept[self.output]
-        moves: Doubles = moved @ self.directions[:, :-1].T + np.outer(shifted, self.directions[:, -1])
-        return moves + self.origin
+        """Where weights (t, d) and biases (t,) of the output lie, or, off the plane, their nearest points: (t, 2); NaN
+        where one of them is not finite."""
+        finite = np.isfinite(coef).all(axis=1) & np.isfinite(intercept)
+        moved = coef[finite] - self.coef[self.output]
+        shifted = intercept[finite] - self.intercept[self.output]
+        places = np.full((len(coef), 2), np.nan)
+        places[finite] = moved @ self.directions[:, :-1].T + np.outer(shifted, self.directions[:, -1]) + self.origin
+        return places
 
 
 class Section:
