@@ -29,7 +29,7 @@ static void cut_scratch(const gd_points_job *job, gd_cutter *cutter, gd_points_s
     gd_cut_csr(cutter, pass->sparse, &s->rows);
     s->rows.room = gd_cut(cutter, rows, 8);
     s->rows.y = gd_cut(cutter, k * rows, 8);
-    s->tile = gd_cut(cutter, rows * pass->d_pad, 8);
+    s->tile = gd_cut(cutter, pass->sparse ? rows * pass->d_pad : 0, 8);
     s->turned = gd_cut(cutter, pass->d_pad * rows, 8);
     s->base = gd_cut(cutter, k * rows, 8);
     s->s = gd_cut(cutter, rows, 8);

@@ -17,7 +17,7 @@ struct gd_points {
 /* Scratch of one thread: a tile of rows, padded to whole lanes with rows of weight 0, as all points find it. */
 struct gd_points_scratch {
     gd_scratch rows;       /* what loading them takes */
-    double *tile, *turned; /* (tile_rows, d_pad), (d_pad, tile_rows) the same in columns */
+    double *tile, *turned; /* CSR: (tile_rows, d_pad); (d_pad, tile_rows) columns */
     double *base;          /* (k, tile_rows) offsets */
     double *s;             /* (tile_rows) */
     double *extent;        /* (d + 1) sums of |x| of each column and of |base| */

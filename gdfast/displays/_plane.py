@@ -124,7 +124,8 @@ def points_shown(path: Doubles) -> Numbers:
     finite = np.flatnonzero(np.isfinite(path).all(axis=1))
     if not finite.size:
         raise ValueError("results must have a path with finite weights, got none")
-    return finite[np.unique(np.linspace(0, len(finite) - 1, min(len(finite), _MOST_POINTS)).round().astype(int))]
+    shown: Numbers = finite[np.linspace(0, len(finite) - 1, min(len(finite), _MOST_POINTS)).round().astype(int)]
+    return shown
 
 
 def window(

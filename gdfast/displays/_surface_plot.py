@@ -148,7 +148,7 @@ def _contours(display: ErrorSurfaceDisplay, which: int, panel: Axes, cmap: Any) 
     beyond = "max" if errors.max() > high else "neither"
     filled = panel.contourf(display.x, display.y, errors, levels=levels, cmap=cmap, norm=norm, extend=beyond)
     panel.contour(display.x, display.y, errors, levels=levels[1:], colors="white", linewidths=0.4, alpha=0.5)
-    ticks = MaxNLocator(7).tick_values(low, high)
+    ticks = np.asarray(MaxNLocator(7).tick_values(low, high))
     ticks = ticks[(ticks >= low) & (ticks <= high)]  # the bar would show others at its ends
     bar = panel.figure.colorbar(filled, ax=panel, format=_plain(low, high), ticks=ticks)
     bar.set_label(surface.label)
@@ -183,11 +183,12 @@ def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -
         most = 40 if name == "z" else 26
         words = short_name(label.split(",")[0].split(" (")[0], most)  # all else is beside the contours
         getattr(panel, f"set_{name}label")(words, fontsize="small")
-    for name, ends in zip("xyz", (display.x[[0, -1]], display.y[[0, -1]], (low, high)), strict=True):
-        axis, plain = getattr(panel, f"{name}axis"), _plain(float(ends[0]), float(ends[1]))
+    spans = (display.x[0], display.x[-1]), (display.y[0], display.y[-1]), (low, high)
+    for name, (first, last) in zip("xyz", spans, strict=True):
+        axis, plain = getattr(panel, f"{name}axis"), _plain(float(first), float(last))
         axis.set_major_formatter(plain)
         panel.locator_params(axis=name, nbins=5)
-        longest = max(len(plain(tick)) for tick in axis.get_major_locator().tick_values(*ends))
+        longest = max(len(plain(tick)) for tick in axis.get_major_locator().tick_values(first, last))
         axis.labelpad = max(6, 3 * longest - 6)
     panel.tick_params(labelsize="small")
     panel.set_box_aspect(None, zoom=0.9)

@@ -53,8 +53,8 @@ static void check_points(const recipe *r, int64_t n_points) {
             for (int64_t m = 0; m < n_points; m += n_points > 30 ? 17 : 1) {
                 naive_sums sums = definition(&c, &p, m);
                 double slack = sums.slack + (narrow ? 1e-6 * fabs(sums.error) : 0.0);
-                CHECK(fabs(out[m] - sums.error) <= slack, "point %d, narrow %d: %.17g, expected %.17g +- %.2g, %s", (int)m, narrow, out[m],
-                      sums.error, slack, describe(r));
+                CHECK(fabs(out[m] - sums.error) <= slack, "point %d, narrow %d: %.17g, expected %.17g +- %.2g, %s", (int)m, narrow,
+                      out[m], sums.error, slack, describe(r));
                 naive_free(&sums);
             }
             if (i == 1) memcpy(wide, out, sizeof *out * (size_t)n_points);
@@ -74,7 +74,8 @@ static void every_loss(void) {
                 int variant = loss + i + storage;
                 recipe r = {.n = 250 + 9 * i, .d = dims[i], .k = 1, .type = storage % 2 ? GD_F32 : GD_F64, .loss = loss,
                             .sparse = storage / 2 * (1 + i % 2), .weighted = variant / 2 % 2, .subset = variant % 3 == 1,
-                            .offset_cols = variant % 2, .l2 = variant % 4 ? 0.0 : 0.2, .l1 = variant % 5 ? 0.0 : 0.1, .seed = (uint64_t)variant};
+                            .offset_cols = variant % 2, .l2 = variant % 4 ? 0.0 : 0.2, .l1 = variant % 5 ? 0.0 : 0.1,
+                            .seed = (uint64_t)variant};
                 r.codes = gd_loss_is_margin(loss) || (loss == gd_loss_log_loss && variant % 2);
                 check_points(&r, counts[(i + storage) % 4]);
             }
@@ -83,7 +84,8 @@ static void every_loss(void) {
 static void random_recipes(void) {
     dice d = {2718};
     for (int i = 0; i < (UNDER_ASAN ? 40 : 200); i++) {
-        recipe r = {.n = 1 + roll_below(&d, 600), .d = 1 + roll_below(&d, 40), .type = (int)roll_below(&d, GD_N_TYPES), .seed = roll(&d) >> 40};
+        recipe r = {.n = 1 + roll_below(&d, 600), .d = 1 + roll_below(&d, 40), .type = (int)roll_below(&d, GD_N_TYPES),
+                    .seed = roll(&d) >> 40};
         r.k = roll_below(&d, 2) ? 1 : 2 + roll_below(&d, 8);
         r.how = (int)roll_below(&d, N_LAYOUTS), r.y_how = (int)roll_below(&d, N_LAYOUTS);
         r.loss = (int)roll_below(&d, GD_N_LOSSES);
@@ -102,7 +104,8 @@ static void random_recipes(void) {
 static void every_layout(void) {
     for (int64_t d = 1; d <= 10; d += 3)
         for (int type = 0; type < GD_N_TYPES; type++) {
-            recipe r = {.n = 256 + 17 * (d - 1), .d = d, .k = type % 3 ? 1 : 3, .type = type, .loss = (int)(d + type) % GD_N_LOSSES, .seed = 6};
+            recipe r = {.n = 256 + 17 * (d - 1), .d = d, .k = type % 3 ? 1 : 3, .type = type, .loss = (int)(d + type) % GD_N_LOSSES,
+                        .seed = 6};
             double expected[9], out[9];
             data plain = data_make(&r);
             points p = points_make(&plain, 9);
@@ -122,8 +125,8 @@ static void every_layout(void) {
 /* A point's bits depend neither on threads nor on the other points, of which there may be more than share a read. */
 static void company(void) {
     for (int variant = 0; variant < 6; variant++) {
-        recipe r = {.n = variant < 4 ? 40001 : 300, .d = 2, .k = variant % 3 == 2 ? 3 : 1, .loss = variant % 2 ? gd_loss_log_loss : gd_loss_poisson,
-                    .softmax = 0, .weighted = variant / 2 % 2, .sparse = variant == 3, .seed = (uint64_t)variant};
+        recipe r = {.n = variant < 4 ? 40001 : 300, .d = 2, .k = variant % 3 == 2 ? 3 : 1, .weighted = variant / 2 % 2,
+                    .loss = variant % 2 ? gd_loss_log_loss : gd_loss_poisson, .sparse = variant == 3, .seed = (uint64_t)variant};
         int64_t n = variant < 4 ? 30 : 20000;
         data c = data_make(&r);
         points p = points_make(&c, n);
@@ -134,7 +137,8 @@ static void company(void) {
             CHECK(bits_equal(out, expected, n), "%d threads, %s", n_threads, describe(&r));
         }
         for (int64_t from = 0; from < n; from += n / 3) {
-            points some = {.n = (n - from + 1) / 2, .coef = p.coef + from * p.n_coef, .intercept = p.intercept + from * p.k};
+            points some = {.n = (n - from + 1) / 2, .n_coef = p.n_coef, .k = p.k, .coef = p.coef + from * p.n_coef,
+                           .intercept = p.intercept + from * p.k};
             errors_at(&c, &some, 1, 2, out);
             CHECK(bits_equal(out, expected + from, some.n), "from point %d, %s", (int)from, describe(&r));
         }
@@ -158,7 +162,8 @@ static void points_far_away(void) {
         p.coef[4 * p.n_coef + variant % 2] = bad[variant % 5];
         gd_status status = errors_at(&c, &p, 1, 1, out);
         CHECK(status == GD_OK, "status %d", status);
-        CHECK(variant % 5 < 3 ? isnan(out[4]) : out[4] > 1e300 || isnan(out[4]), "error %g at %g, %s", out[4], bad[variant % 5], describe(&r));
+        CHECK(variant % 5 < 3 ? isnan(out[4]) : out[4] > 1e300 || isnan(out[4]), "error %g at %g, %s", out[4], bad[variant % 5],
+              describe(&r));
         CHECK(bits_equal(out, expected, 4) && bits_equal(out + 5, expected + 5, 5), "beside %g, %s", bad[variant % 5], describe(&r));
         points_free(&p);
         data_free(&c);
@@ -181,7 +186,8 @@ static void weights_of_rows(void) {
         c.problem.X = store(&memory, c.X, r.n, r.d, GD_F64, LAYOUT_C);
         c.problem.weight = store(&memory, s, r.n, 1, GD_F64, LAYOUT_C);
         gd_status status = errors_at(&c, &p, variant / 2 % 2, 1, out);
-        CHECK(status == GD_OK && bits_equal(out, expected, 5), "status %d, %.17g, expected %.17g, variant %d", status, out[0], expected[0], variant);
+        CHECK(status == GD_OK && bits_equal(out, expected, 5), "status %d, %.17g, expected %.17g, variant %d", status, out[0],
+              expected[0], variant);
         memset(s, 0, sizeof *s * (size_t)r.n);
         c.problem.weight = store(&memory, s, r.n, 1, GD_F64, LAYOUT_C);
         status = errors_at(&c, &p, variant / 2 % 2, 1, out);
