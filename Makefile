@@ -14,7 +14,7 @@ WARNINGS = -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvl
 CPPCHECK = cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability,performance \
     --suppress=missingIncludeSystem --suppress=nullPointer:src/engine.c --suppress=uninitvar:src/walk.c
 
-.PHONY: help demo test test-c test-slow test-oldest docs docs-links benchmark benchmark-check compare lint sanitize wheel clean
+.PHONY: help demo test test-c test-slow test-oldest docs docs-links benchmark benchmark-check growth compare lint sanitize wheel clean
 
 help:
 	@echo "make demo       build, train on real data by command and in Python, compare, draw (files in demo/)"
@@ -26,6 +26,7 @@ help:
 	@echo "make docs-links  links to other sites, over the network"
 	@echo "make benchmark  measure beside other libraries, write docs/benchmarks.md"
 	@echo "make benchmark-check  this tree beside the commit where it left main: fails if anything has become slower"
+	@echo "make growth     measure how cost grows with rows, columns, classes, condition; write docs/performance.md"
 	@echo "make compare    race other libraries to the optimum, write docs/solve.md: COMPARE='--problems a9a --repeats 1'"
 	@echo "make lint       ruff, cython-lint, mypy, stubtest, compiler warnings, cppcheck if it is installed"
 	@echo "make sanitize   the C tests under ASan, UBSan and, where it runs, TSan"
@@ -41,7 +42,7 @@ test: test-c $(VENV)/developers
 test-c:
 	$(MAKE) -C tests/c
 
-test-slow: $(VENV)/developers
+test-slow: $(VENV)/developers $(VENV)/writers
 	$(MAKE) -C tests/c GROUPS_TO_RUN=big
 	$(BIN)/python -m pytest -m slow --timeout 1800 || [ $$? -eq 5 ]  # 5: there are none
 
@@ -62,6 +63,9 @@ benchmark: $(VENV)/developers
 
 benchmark-check: $(VENV)/developers
 	$(BIN)/python -m benchmarks.check
+
+growth: $(VENV)/developers
+	$(BIN)/python -m benchmarks.growth
 
 compare: $(VENV)/rivals
 	$(BIN)/python -m benchmarks.solve $(COMPARE)
@@ -100,13 +104,17 @@ $(VENV)/developers: $(ENGINE) | $(BIN)/python
 	$(PIP) --editable '.[test,lint]'
 	touch $(VENV)/users $@
 
-$(VENV)/writers: $(ENGINE) | $(BIN)/python
+$(VENV)/writers: $(ENGINE) | $(VENV)/torch
 	$(PIP) --editable '.[docs]'
 	touch $(VENV)/users $@
 
-# One by one: those that do not install here are named in the report. PyTorch is the build without CUDA, a tenth as large.
-$(VENV)/rivals: $(VENV)/developers
+# The build without CUDA, a tenth as large. A page compares with it, and so does the race.
+$(VENV)/torch: | $(BIN)/python
 	$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu '$(TORCH)' || echo "$(TORCH) does not install: left out"
+	touch $@
+
+# One by one: those that do not install here are named in the report.
+$(VENV)/rivals: $(VENV)/developers | $(VENV)/torch
 	for rival in $$($(BIN)/python -c "from importlib.metadata import requires; \
 	    print(*(line.split(';')[0] for line in requires('gdfast') if 'compare' in line and 'torch' not in line))"); \
 	    do $(PIP) "$$rival" || echo "$$rival does not install: left out"; done

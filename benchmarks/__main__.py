@@ -1,6 +1,6 @@
-"""Run the benchmarks: `python -m benchmarks [pass many grids sparse batches small predict memory] [options]`.
+"""Run the benchmarks: `python -m benchmarks [pass types many grids sparse batches small predict memory] [options]`.
 
-The race of whole fits against other libraries is `python -m benchmarks.solve`.
+The race of whole fits against other libraries is `python -m benchmarks.solve`, how cost grows `benchmarks.growth`.
 
 Options are those of pytest. Prints the tables and, at full size, writes them to docs/benchmarks.md and README.md.
 """

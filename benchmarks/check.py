@@ -3,7 +3,8 @@
 This tree is timed beside the commit where it left main (on main itself: the commit before), which is built in
 build/check. Both run in a process each, and take turns case by case; a case is slower if the median of the ratios of
 neighbouring turns is beyond the relative limit AND the median of their differences beyond the absolute one, twice over:
-suspects are measured again, with three times the turns. Exits with 1 if there is one.
+suspects are measured again, with three times the turns. A case that the base does not know is passed over; one that
+this tree cannot do has failed. Exits with 1 if one is slower or has failed.
 """
 
 from __future__ import annotations
@@ -42,6 +43,14 @@ class Limits:
         return ratio > 1 + self.relative and more > self.absolute
 
 
+class Absent(Exception):
+    """A tree cannot do a case: which, and why."""
+
+    def __init__(self, worker: Worker, why: str) -> None:
+        super().__init__(why)
+        self.worker = worker
+
+
 class Worker:
     """A process that times cases with the gdfast of one tree."""
 
@@ -70,7 +79,7 @@ class Worker:
             raise ChildProcessError(f"{self.tree} ended with status {self.process.wait()} in {case!r}")
         answer: dict[str, Any] = json.loads(line)
         if "absent" in answer:
-            raise LookupError(answer["absent"])
+            raise Absent(self, answer["absent"])
         return float(answer["seconds"]) / calls
 
 
@@ -85,15 +94,16 @@ def take_turns(case: str, before: Worker, now: Worker, turns: int) -> tuple[list
 
 
 def compare(case: str, before: Worker, now: Worker, limits: Limits) -> bool:
-    """Print a line about the case. Returns whether it has become slower."""
+    """Print a line about the case. Returns whether it has become slower, or cannot be done any more."""
     try:
         times = take_turns(case, before, now, TURNS)
         if slower := limits.exceeded(*times):
             times = take_turns(case, before, now, 3 * TURNS)
             slower = limits.exceeded(*times)
-    except LookupError as missing:
-        print(f"{case:54} not in both: {missing}")
-        return False
+    except Absent as absent:
+        failed = absent.worker is now
+        print(f"{case:54} {'FAILED' if failed else 'new'}: {absent}", flush=True)
+        return failed
     ratio = quartiles([b / a for a, b in zip(*times, strict=True)])
     milliseconds = "  ".join(f"{statistics.median(each) * 1e3:10.3f} ms" for each in times)
     verdict = "  SLOWER" if slower else ""
@@ -146,7 +156,7 @@ def main() -> int:
     limits = Limits(given.relative, given.absolute)
     with Worker(build(base)) as before, Worker(ROOT) as now:
         slower = [case for case in CASES if given.cases in case and compare(case, before, now, limits)]
-    print(f"{len(slower)} slower" + "".join(f"\n- {case}" for case in slower))
+    print(f"{len(slower)} slower or failed" + "".join(f"\n- {case}" for case in slower))
     return 1 if slower else 0
 
 

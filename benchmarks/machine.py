@@ -17,7 +17,7 @@ import gdfast
 from benchmarks import SCALE, THREADS
 from gdfast import _core
 
-__all__ = ["facts"]
+__all__ = ["cache_sizes", "facts"]
 
 
 @cache
@@ -41,16 +41,21 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _caches() -> str:
-    """Size of the caches of the first core, the larger ones."""
-    sizes = []
+def cache_sizes() -> dict[str, int]:
+    """Bytes of the larger caches of the first core, by level: those of "2" and "3" that the system tells of."""
+    sizes = {}
     for index in sorted(pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         try:
             level, size = (index / "level").read_text().strip(), (index / "size").read_text().strip()
         except OSError:
             continue
         if level in "23":
-            sizes.append(f"L{level} {int(size.rstrip('K')) / 1024:g} MB")
+            sizes[level] = int(size.rstrip("K")) * 1024
+    return sizes
+
+
+def _caches() -> str:
+    sizes = [f"L{level} {size / 2**20:g} MB" for level, size in cache_sizes().items()]
     return f" ({', '.join(sizes)})" if sizes else ""
 
 

@@ -14,7 +14,7 @@ typedef uint64_t line __attribute__((vector_size(LINE), aligned(1), may_alias));
 typedef struct part {
     const char *data;
     size_t bytes;
-    int streams;
+    int streams, times;
     uint64_t bits; /* of all words, or-ed: keeps the loads alive */
 } part;
 
@@ -35,18 +35,21 @@ static inline __attribute__((always_inline)) uint64_t read_streams(const char *d
 
 static void *read_part(void *argument) {
     part *p = argument;
-    p->bits = p->streams == 1 ? read_streams(p->data, p->bytes, 1) : read_streams(p->data, p->bytes, 4);
+    for (int i = 0; i < p->times; i++) {
+        p->bits |= p->streams == 1 ? read_streams(p->data, p->bytes, 1) : read_streams(p->data, p->bytes, 4);
+        __asm__ volatile("" ::: "memory"); /* or the compiler would read once for all times */
+    }
     return NULL;
 }
 
-/* streams: 1 or 4. Threads are created for the call, as gdfast does. */
-uint64_t read_all(const char *data, size_t bytes, int streams, int n_threads) {
+/* streams: 1 or 4; times: how often. Threads are created for the call, as gdfast does. */
+uint64_t read_all(const char *data, size_t bytes, int streams, int n_threads, int times) {
     part parts[MOST_THREADS];
     pthread_t threads[MOST_THREADS];
     int n = n_threads < MOST_THREADS ? n_threads : MOST_THREADS, started = 1;
     size_t each = bytes / (size_t)n / LINE * LINE;
     for (int i = 0; i < n; i++)
-        parts[i] = (part){data + (size_t)i * each, i == n - 1 ? bytes - (size_t)i * each : each, streams, 0};
+        parts[i] = (part){data + (size_t)i * each, i == n - 1 ? bytes - (size_t)i * each : each, streams, times, 0};
     while (started < n && !pthread_create(&threads[started], NULL, read_part, &parts[started])) started++;
     read_part(&parts[0]);
     for (int i = started; i < n; i++) read_part(&parts[i]);

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.timing import Ratio
 
-__all__ = ["Report", "Row", "Section", "fill_readme", "write"]
+__all__ = ["Report", "Row", "Section", "fill_readme", "put", "table", "write"]
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -26,6 +27,7 @@ reached is stated, not tested.
 """
 COLUMNS = ("what", "against", "gdfast", "the other", "result", "target", "reached")
 IN_README = ("what", "against", "result", "target", "reached")
+NOT_IN_README = ("types",)  # parts of dozens of rows, of which another part has the chief ones
 UNITS = {"x": "{:.2f}x", "share": "{:.2f}", "s": "{:.3f} s", "MB": "{:.1f} MB"}
 
 
@@ -83,7 +85,7 @@ class Section:
     def markdown(self, machine: str) -> str:
         """Heading, text, table, notes."""
         parts = [f"## {self.title}", self.text, f"Measured on {machine}: `python -m benchmarks {self.name}`"]
-        parts.append(_table(COLUMNS, [row.cells() for row in self.rows]))
+        parts.append(table(COLUMNS, [row.cells() for row in self.rows]))
         parts.append("\n".join(f"- {note}" for note in self.notes))
         return "\n\n".join(part for part in parts if part)
 
@@ -97,7 +99,8 @@ class Report(dict[str, Section]):
         return self.setdefault(name, Section(name, title.rstrip("."), text.strip()))
 
 
-def _table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+def table(columns: Sequence[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
@@ -109,16 +112,26 @@ _PART = re.compile(r"<!-- part (\w+) -->\n(.*?)\n<!-- end -->", re.DOTALL)
 
 def write(report: Report, machine: str, page: pathlib.Path = PAGE) -> None:
     """Put the sections into the page; those measured earlier and not now stay as they are."""
-    parts = dict(_PART.findall(page.read_text())) if page.exists() else {}
-    parts |= {name: section.markdown(machine) for name, section in report.items() if section.rows}
+    blocks = [found[0] for found in _PART.finditer(page.read_text())] if page.exists() else []
     page.parent.mkdir(exist_ok=True)
-    blocks = [f"<!-- part {name} -->\n{text}\n<!-- end -->" for name, text in parts.items()]
     page.write_text("\n\n".join([HEAD.strip(), *blocks]) + "\n")
+    put({name: section.markdown(machine) for name, section in report.items() if section.rows}, page)
+
+
+def put(parts: dict[str, str], page: pathlib.Path) -> None:
+    """Put texts between the marks of their names, or at the end of a page that has no such marks."""
+    text = page.read_text() if page.exists() else ""
+    marked = {found[1]: found[0] for found in _PART.finditer(text)}
+    for name, part in parts.items():
+        block = f"<!-- part {name} -->\n{part}\n<!-- end -->"
+        text = text.replace(marked[name], block) if name in marked else f"{text}\n{block}\n".lstrip()
+    page.write_text(text)
 
 
 def fill_readme(readme: pathlib.Path = README, page: pathlib.Path = PAGE) -> None:
     """Copy the rows that have a target from the page into the marked place of the README."""
-    text = page.read_text()
+    parts = dict(_PART.findall(page.read_text()))
+    text = "\n".join(part for name, part in parts.items() if name not in NOT_IN_README)
     rows = [dict(zip(COLUMNS, _cells(line), strict=True)) for line in text.splitlines() if line.startswith("| ")]
     chosen = [[row[name] for name in IN_README] for row in rows if row["reached"] in ("yes", "**no**")]
     if not chosen:
@@ -126,7 +139,7 @@ def fill_readme(readme: pathlib.Path = README, page: pathlib.Path = PAGE) -> Non
     measured = re.findall(r"^Measured on (.*): `python", text, re.MULTILINE)
     # without the commits, which the page has
     machines = dict.fromkeys(re.sub(r" \([0-9a-f]{7}[^)]*\)", "", machine) for machine in measured)
-    body = "\n\n".join([*(f"Measured on {machine}." for machine in machines), _table(IN_README, chosen)])
+    body = "\n\n".join([*(f"Measured on {machine}." for machine in machines), table(IN_README, chosen)])
     marked = re.compile(r"(<!-- measured: begin[^\n]*-->\n).*?(<!-- measured: end -->)", re.DOTALL)
     readme.write_text(marked.sub(lambda found: f"{found[1]}{body}\n{found[2]}", readme.read_text()))
 

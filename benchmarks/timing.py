@@ -45,7 +45,14 @@ class Times(dict[str, list[float]]):
         return min(names or set(self) - {OURS}, key=self.seconds)
 
 
-def interleaved(benchmark: Any, ours: Callable[[], Any], others: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
+def interleaved(
+    benchmark: Any,
+    ours: Callable[[], Any],
+    others: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    *,
+    pause: float = PAUSE,
+) -> Times:
     """Time a, b, gdfast, a, b, gdfast ...; pytest-benchmark records gdfast's turns.
 
     Parameters
@@ -57,6 +64,8 @@ def interleaved(benchmark: Any, ours: Callable[[], Any], others: Mapping[str, Ca
         What the others do in theirs.
     rounds : int
         How often; one more round goes before, to warm up, and is not counted.
+    pause : float
+        Seconds of rest after each turn; 0 where nobody calls a BLAS.
 
     Returns
     -------
@@ -69,7 +78,7 @@ def interleaved(benchmark: Any, ours: Callable[[], Any], others: Mapping[str, Ca
         call()
         times[name].append(time.perf_counter() - start)
         if times[name][-1] > 0.01:  # what takes less has woken no thread
-            time.sleep(PAUSE)
+            time.sleep(pause)
 
     def others_turn() -> None:
         for name, call in others.items():

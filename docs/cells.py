@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 OPTIONAL = ("statsmodels", "torch")  # blocks that compare with these run where they are installed
+_PAGE_LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")
 _BLOCK = re.compile(r"^```(python|console)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 
 
@@ -219,7 +220,8 @@ def notebook(page: str) -> dict[str, Any]:
             continue
         common = {"id": f"cell-{number}", "metadata": {}}
         if cell.language == "markdown":
-            written.append({"cell_type": "markdown", **common, "source": source.splitlines(keepends=True)})
+            words = _PAGE_LINK.sub(r"\1", source)  # the other pages are not beside a notebook
+            written.append({"cell_type": "markdown", **common, "source": words.splitlines(keepends=True)})
             continue
         if cell.language == "console":
             source = "\n".join(f"!{command}" for command in _commands(cell.source))

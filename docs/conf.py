@@ -84,7 +84,8 @@ def show_output(app, docname, source):
     """Run the blocks of a page and show below each what it printed and drew; put its notebook beside the tutorial."""
     if not (HERE / f"{docname}.md").exists():
         return
-    page = re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", source[0])  # files of the project are no pages of the site
+    page = source[0].replace("](../examples)", "](generated/gallery/index.rst)")
+    page = re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", page)  # files of the project are no pages of the site
     if docname == "gradient_descent":
         (GENERATED / "gradient_descent.ipynb").write_text(json.dumps(cells.notebook(page), indent=1))
         link = "This page as a {download}`notebook <generated/gradient_descent.ipynb>`."

@@ -37,6 +37,7 @@ cdef extern from "gdfast.h" nogil:
     ctypedef struct gd_hooks:
         int (*poll)(void *) noexcept nogil
         void *context
+        int (*arrived)(void *, int64_t) noexcept nogil
 
     ctypedef struct gd_model:
         int32_t loss

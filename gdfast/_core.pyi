@@ -80,9 +80,15 @@ def descend_grid(
     n_iter_no_change: int = 5,
     stop_early: bool = False,
     n_threads: int = 1,
+    arrived: Callable[[int], object] | None = None,
 ) -> tuple[_Doubles, dict[str, Any]]: ...
 def descend_each(
-    grid: Grid, settings: Sequence[dict[str, Any]], *, stop_early: bool = False, n_threads: int = 1
+    grid: Grid,
+    settings: Sequence[dict[str, Any]],
+    *,
+    stop_early: bool = False,
+    n_threads: int = 1,
+    arrived: Callable[[int], object] | None = None,
 ) -> tuple[list[tuple[str, _Doubles, dict[str, Any]]], _Doubles, float]: ...
 def scores(problem: Problem, coef: _Doubles, intercept: _Doubles, out: _Array, n_threads: int = 1) -> None: ...
 def broken_row(X: SparseRows) -> tuple[int, str] | None: ...

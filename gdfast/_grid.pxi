@@ -67,16 +67,52 @@ def grid_error_and_gradient(Grid grid, const double[:, :, ::1] coef, const doubl
     return errors[0], errors[1], grad_coef, grad_intercept
 
 
+cdef class _Arrivals:
+    """Carries what is to be called with the number of models that have arrived, and its exception out again."""
+    cdef object function, error
+
+    cdef int call(self, int64_t n_models) noexcept:
+        try:
+            self.function(n_models)
+            return 0
+        except BaseException as error:  # any: it travels through C and is raised again
+            self.error = error
+            return 1
+
+
+cdef int tell_arrivals(void *context, int64_t n_models) noexcept nogil:
+    with gil:
+        return (<_Arrivals>context).call(n_models)
+
+
+cdef gd_hooks hooks_of_grid(_Arrivals arrivals, function) except *:
+    """Hooks that call function(n_models), unless it is None, after each read of X."""
+    cdef gd_hooks hooks = make_hooks()
+    arrivals.function = function
+    hooks.context = <void *>arrivals
+    if function is not None:
+        hooks.arrived = tell_arrivals
+    return hooks
+
+
+cdef int raise_status_of_grid(gd_status status, Grid grid, _Arrivals arrivals) except -1:
+    if arrivals.error is not None:
+        raise arrivals.error
+    return raise_status(status, grid.problem)
+
+
 def descend_grid(Grid grid, *, int64_t max_iter, double tol, int64_t n_iter_no_change=5, bint stop_early=False,
-                 int n_threads=1):
-    """All models to their minima.
+                 int n_threads=1, arrived=None):
+    """All models to their minima; arrived(n) is called after each read of X with about how many are there.
 
     Returns weights (n_models, k*d + k) and a dict of arrays (n_models,): error (NaN: the data or the start are not
-    finite), validation, suboptimality, n_iter, reason; n_passes, how often X was read, and missing_threads, how many could not be started.
+    finite), validation, suboptimality, n_iter, reason; n_passes, how often X was read, and missing_threads, how many
+    could not be started.
     """
     cdef int64_t m = grid.c.n_models, i
     cdef gd_settings settings
-    cdef gd_hooks hooks = make_hooks()
+    cdef _Arrivals arrivals = _Arrivals()
+    cdef gd_hooks hooks = hooks_of_grid(arrivals, arrived)
     cdef gd_status status
     cdef double n_passes = 0.0
     if m < 1:
@@ -90,7 +126,7 @@ def descend_grid(Grid grid, *, int64_t max_iter, double tol, int64_t n_iter_no_c
     settings.n_iter_no_change, settings.n_threads = n_iter_no_change, n_threads
     with nogil:
         status = gd_descend_grid(&grid.c, &settings, stop_early, &hooks, &w[0, 0], fits, &n_passes)
-    raise_status(status, grid.problem)
+    raise_status_of_grid(status, grid, arrivals)
     return weights, {
         "error": np.array([fits[i].error for i in range(m)]),
         "validation": np.array([fits[i].validation for i in range(m)]),
@@ -102,13 +138,15 @@ def descend_grid(Grid grid, *, int64_t max_iter, double tol, int64_t n_iter_no_c
     }
 
 
-def descend_each(Grid grid, settings, *, bint stop_early=False, int n_threads=1):
-    """All models by update rules on all rows, from all-zero weights; settings: for each a dict of what `descend` takes.
+def descend_each(Grid grid, settings, *, bint stop_early=False, int n_threads=1, arrived=None):
+    """All models by update rules on all rows, from all-zero weights; settings: for each a dict of what `descend` takes;
+    arrived as in `descend_grid`.
 
     Returns for each what `descend` returns, their validation errors (n_models,), and how often X was read.
     """
     cdef int64_t n = grid.c.n_models, size = grid.problem.k * (grid.problem.d + 1), i
-    cdef gd_hooks hooks = make_hooks()
+    cdef _Arrivals arrivals = _Arrivals()
+    cdef gd_hooks hooks = hooks_of_grid(arrivals, arrived)
     cdef gd_status status
     cdef double n_passes = 0.0
     if n < 1 or len(settings) != n:
@@ -121,7 +159,7 @@ def descend_each(Grid grid, settings, *, bint stop_early=False, int n_threads=1)
             raise_status(gd_state_init(&descents[i].state, &descents[i].settings, size))
         with nogil:
             status = gd_descend_each(&grid.c, descents, stop_early, n_threads, &hooks, &n_passes)
-        raise_status(status, grid.problem)
+        raise_status_of_grid(status, grid, arrivals)
         fits = [report_of(descents[i].status, &descents[i].state, &descents[i].report) for i in range(n)]
         return fits, np.array([descents[i].validation for i in range(n)]), n_passes
     finally:

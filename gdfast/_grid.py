@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,7 +31,7 @@ from gdfast._result import (
 from gdfast._splits import Split, roles
 from gdfast._targets import largest, read_offset, read_rows, read_targets, read_weights
 from gdfast._threads import threads
-from gdfast._types import Array, Doubles, Numbers
+from gdfast._types import Array, Arrivals, Doubles, Numbers
 from gdfast.exceptions import DivergenceError
 from gdfast.rows.sparse import as_rows, check_rows_finite
 
@@ -108,8 +108,13 @@ def weighed(data: Rows, by_class: Array | None) -> Array | None:
 # ---- all of them -----------------------------------------------------------------------------------------------------
 
 
-def fit_points(points: Sequence[Point], data: Rows, splits: Sequence[Split | None]) -> Fits:
-    """Fit each point on the training rows of each split, None standing for all rows."""
+def fit_points(
+    points: Sequence[Point], data: Rows, splits: Sequence[Split | None], arrived: Arrivals | None = None
+) -> Fits:
+    """Fit each point on the training rows of each split, None standing for all rows.
+
+    arrived is told, as they descend, how many models are there, and of how many.
+    """
     found: dict[Any, list[int]] = {}
     ambiguous = any(point.early_stopping for point in points) and _name_rows_twice(splits)
     for i, point in enumerate(points):
@@ -117,10 +122,22 @@ def fit_points(points: Sequence[Point], data: Rows, splits: Sequence[Split | Non
         found.setdefault((None if alone else _company(point, data, splits)) or i, []).append(i)
     fits: list[list[Fit]] = [[] for _ in points]
     groups, seconds = [0] * len(points), [0.0] * len(points)
+    done, of = 0, len(points) * len(splits)
+
+    def tell(now: int) -> None:
+        if arrived is not None:
+            arrived(done + now, of)
+
+    tell(0)
     for number, (company, members) in enumerate(found.items()):
         start = time.perf_counter()
         chosen = [points[i] for i in members]
-        made = [_alone(chosen[0], data, splits)] if isinstance(company, int) else _together(chosen, data, splits)
+        if isinstance(company, int):
+            made = [_alone(chosen[0], data, splits, tell)]
+        else:
+            made = _together(chosen, data, splits, tell if arrived is not None else None)
+        done += len(members) * len(splits)
+        tell(0)
         each = (time.perf_counter() - start) / (len(members) * len(splits))
         for i, of_point in zip(members, made, strict=True):
             fits[i], groups[i], seconds[i] = of_point, number, each
@@ -204,7 +221,9 @@ def warn_of_failures(fits: Fits, names: Sequence[str], n_splits: int, error_scor
 # ---- together --------------------------------------------------------------------------------------------------------
 
 
-def _together(points: Sequence[Point], data: Rows, splits: Sequence[Split | None]) -> list[list[Fit]]:
+def _together(
+    points: Sequence[Point], data: Rows, splits: Sequence[Split | None], arrived: Callable[[int], None] | None
+) -> list[list[Fit]]:
     one = points[0]
     n, d = data.X.shape
     k = _n_outputs(one, data)
@@ -235,7 +254,8 @@ def _together(points: Sequence[Point], data: Rows, splits: Sequence[Split | None
     models = _models(points, data, [None if split is None else split.train for split in splits], _lines(train))
     repeated = [point for point in points for _ in splits]
     road = _minima if one._solver() == "auto" else _marches
-    weights, held_out, made = road(_core.Grid(problem, models, table), models, repeated, data, Shape(k, d, k == 1))
+    grid = _core.Grid(problem, models, table)
+    weights, held_out, made = road(grid, models, repeated, data, Shape(k, d, k == 1), arrived)
     if early:
         coef, intercept = np.split(weights, [k * d], axis=1)
         given = np.ascontiguousarray(coef).reshape(-1, k, d), np.ascontiguousarray(intercept)
@@ -247,11 +267,18 @@ def _together(points: Sequence[Point], data: Rows, splits: Sequence[Split | None
 _Made: TypeAlias = tuple[Doubles, Doubles, list[Fit]]  # weights (models, k d + k), validation errors, fits without them
 
 
-def _minima(grid: _core.Grid, models: list[dict[str, Any]], points: Sequence[Point], data: Rows, shape: Shape) -> _Made:
+def _minima(
+    grid: _core.Grid,
+    models: list[dict[str, Any]],
+    points: Sequence[Point],
+    data: Rows,
+    shape: Shape,
+    arrived: Callable[[int], None] | None,
+) -> _Made:
     """By solver "auto"."""
     one = points[0]
-    settings = {"max_iter": one.max_iter, "tol": -1.0 if one.tol is None else one.tol}
-    settings |= {"n_iter_no_change": one.n_iter_no_change, "stop_early": bool(one.early_stopping)}
+    settings: dict[str, Any] = {"max_iter": one.max_iter, "tol": -1.0 if one.tol is None else one.tol}
+    settings |= {"n_iter_no_change": one.n_iter_no_change, "stop_early": bool(one.early_stopping), "arrived": arrived}
     weights, report = descend_together(grid.problem, models, grid.roles, **settings, n_threads=threads(one.n_threads))
     if np.isnan(report["error"]).any():
         check_rows_finite(grid.problem.X, "X")
@@ -266,7 +293,12 @@ def _minima(grid: _core.Grid, models: list[dict[str, Any]], points: Sequence[Poi
 
 
 def _marches(
-    grid: _core.Grid, models: list[dict[str, Any]], points: Sequence[Point], data: Rows, shape: Shape
+    grid: _core.Grid,
+    models: list[dict[str, Any]],
+    points: Sequence[Point],
+    data: Rows,
+    shape: Shape,
+    arrived: Callable[[int], None] | None,
 ) -> _Made:
     """By update rules, each point with settings of its own."""
     n, n_threads = data.X.shape[0], threads(points[0].n_threads)
@@ -286,7 +318,7 @@ def _marches(
         trained = n if model["split"] < 0 else counts[model["split"]]
         told["batch_size"] = min(told["batch_size"], trained)
     early = bool(points[0].early_stopping)
-    made, held_out, _ = _core.descend_each(grid, settings, stop_early=early, n_threads=n_threads)
+    made, held_out, _ = _core.descend_each(grid, settings, stop_early=early, n_threads=n_threads, arrived=arrived)
     if any(status != "ok" for status, _, _ in made):
         check_rows_finite(grid.problem.X, "X")
     warn_of_missing(max(report["missing_threads"] for _, _, report in made))
@@ -408,8 +440,12 @@ def _warn_of_reasons(report: dict[str, Any], tol: float | None) -> None:
 # ---- alone -----------------------------------------------------------------------------------------------------------
 
 
-def _alone(point: Point, data: Rows, splits: Sequence[Split | None]) -> list[Fit]:
-    return [_one_fit(fresh(point), data, split) for split in splits]
+def _alone(point: Point, data: Rows, splits: Sequence[Split | None], arrived: Callable[[int], None]) -> list[Fit]:
+    fits = []
+    for split in splits:
+        fits.append(_one_fit(fresh(point), data, split))
+        arrived(len(fits))
+    return fits
 
 
 def _one_fit(model: Any, data: Rows, split: Split | None) -> Fit:

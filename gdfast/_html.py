@@ -22,10 +22,14 @@ def text(value: object) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are mark-up already; the first column to the left, the others to the right."""
+    """A table of cells that are mark-up already; the first column to the left, the others to the right.
+
+    The colour is that of the text around it, which some notebooks would not hand on to a table.
+    """
     line = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>{f'<thead><tr>{line}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+    head_part = f"<thead><tr>{line}</tr></thead>" if head else ""
+    return f'<table style="color:inherit">{head_part}<tbody>{body}</tbody></table>'
 
 
 def curve_svg(curves: dict[str, Doubles]) -> str:
@@ -84,7 +88,7 @@ def result_html(result: Any) -> str:
         ("error E", f"{result.error:.6g}"),
         ("epochs", f"{result.n_iter:,} ({'converged' if result.converged else 'not converged'})"),
         ("reads of X", f"{result.n_passes:,}"),
-        ("weights", " × ".join(map(str, np.shape(result.coef))) + f", {np.count_nonzero(result.coef):,} not 0"),
+        ("weights", " × ".join(map(str, np.shape(result.coef))) + f", {np.count_nonzero(result.coef):,} of them not 0"),
     ]
     if len(result.gradient_norm_curve):
         rows.append(("gradient norm", f"{result.gradient_norm_curve[-1]:.3g}"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from gdfast._result import DescentResult, DescentState
+from gdfast._types import Arrivals
 
 
 class Progress(NamedTuple):
@@ -43,8 +44,15 @@ def open_bar(most: int, **options: Any) -> Any:
         from tqdm.auto import tqdm
     except ModuleNotFoundError:
         return None
-    nowhere = True if sys.stderr is None else None  # None: tqdm looks whether it is a terminal
-    return tqdm(total=most, unit="epoch", disable=nowhere, dynamic_ncols=True, **options)
+    nowhere = True if sys.stderr is None else False if _in_notebook() else None  # None: tqdm looks for a terminal
+    return tqdm(total=most, disable=nowhere, dynamic_ncols=True, **{"unit": "epoch", **options})
+
+
+def _in_notebook() -> bool:
+    """Whether this is a kernel of Jupyter's: its streams say that they are no terminal, and show bars."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and "IPKernelApp" in shell.config
 
 
 def move_bar(bar: Any, state: DescentState, held_out: str = "validation error") -> None:
@@ -54,6 +62,23 @@ def move_bar(bar: Any, state: DescentState, held_out: str = "validation error") 
         errors[held_out] = f"{state.validation_error:.6g}"
     bar.set_postfix(errors, refresh=False)
     bar.update()
+
+
+@contextmanager
+def models_bar(name: str, **options: Any) -> Iterator[Arrivals]:
+    """What shows how many models of a grid have arrived: a bar where there is tqdm, from the first call on."""
+    with ExitStack() as stack:
+        bars: list[Any] = []
+
+        def show(arrived: int, of: int) -> None:
+            if not bars:  # miniters: time goes on even where no model has arrived
+                bars.append(open_bar(of, desc=name, unit="model", miniters=0, **options))
+                if bars[0] is not None:
+                    stack.enter_context(bars[0])
+            if bars[0] is not None:
+                bars[0].update(arrived - bars[0].n)
+
+        yield show
 
 
 def _fill(bar: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
 
@@ -21,9 +22,10 @@ from gdfast._checks import BOOLEAN, COUNT, NOT_NEGATIVE, Number
 from gdfast._grid import Fit, Point, copied, fit_points, learn, read_data, warn_of_failures
 from gdfast._held_out import Scorer, minus_loss, score_fits, weighted
 from gdfast._messages import short
+from gdfast._progress import models_bar
 from gdfast._sklearn import _fit_context
 from gdfast._splits import read_splits
-from gdfast._types import ChoiceRule, Doubles, Matrix
+from gdfast._types import Arrivals, ChoiceRule, Doubles, Matrix
 from gdfast.exceptions import DivergenceError
 
 _Self = TypeVar("_Self", bound="Search")
@@ -48,6 +50,7 @@ class Search:
         "n_threads": [COUNT, None],
         "verbose": [*BOOLEAN, Number(Integral, 0, None, closed="left")],
     }
+    _arrived: Arrivals | None = None  # told of the models as they arrive; the command has a bar of its own
     # Not of the estimator but of the splitter, which says itself what it asks for.
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": UNUSED}
 
@@ -158,7 +161,8 @@ class Search:
         lines = alpha_grid(model, data, l1_ratios, alphas) if isinstance(alphas, int) else [alphas] * len(l1_ratios)
         pairs = [(float(alpha), ratio) for line, ratio in zip(lines, l1_ratios, strict=True) for alpha in line]
         points = [learn(self._point(*pair), model) for pair in pairs]
-        fits = fit_points(points, data, [*splits, None] if self.refit else splits)
+        with models_bar(type(self).__name__) if self.verbose else nullcontext(self._arrived) as arrived:
+            fits = fit_points(points, data, [*splits, None] if self.refit else splits, arrived)
         names = [f"alpha={alpha:.6g}, l1_ratio={ratio:g}" for alpha, ratio in pairs]
         none_left = all(any(fit.failure for fit in of_point[: len(splits)]) for of_point in fits.fits)
         warn_of_failures(fits, names, len(splits), "raise" if none_left else np.nan)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Array",
     "ArrayLike",
+    "Arrivals",
     "Bounds",
     "Callback",
     "ChoiceRule",
@@ -70,3 +71,4 @@ ReadRows: TypeAlias = "Array | SparseRows"  # as the engine reads them
 Bounds = tuple[ArrayLike | None, ArrayLike | None]
 RandomState = int | np.random.RandomState | np.random.Generator
 Callback = Callable[["DescentState"], "bool | None"]
+Arrivals = Callable[[int, int], object]  # told how many models of a grid have arrived, and of how many

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
-from gdfast._types import ChoiceRule, Doubles
+from gdfast._types import Arrivals, ChoiceRule, Doubles
 from gdfast.splitting import Folds, Splits, folds
 from gdfast.table import TableError
 
@@ -117,13 +117,15 @@ class Chosen(NamedTuple):
     warnings: list[str]
 
 
-def choose(problem: Problem) -> Chosen:
+def choose(problem: Problem, arrived: Arrivals | None = None) -> Chosen:
     """Try every point of the grid in every fold of the rows to train on; those held out take no part.
 
     Parameters
     ----------
     problem : gdfast.training.Problem
         With a grid in its settings.
+    arrived : callable, optional
+        Told how many models have arrived, and of how many, as they descend.
 
     Returns
     -------
@@ -143,6 +145,7 @@ def choose(problem: Problem) -> Chosen:
         warnings.simplefilter("always")
         splits = folds(grid.folds, train.y, problem.classes, problem.groups, train.sample_weight, settings.seed)
         search = _search(problem, grid, splits)
+        search._arrived = arrived
         try:
             search.fit(train.X, train.y, train.sample_weight, offset=train.offset)
         except ValueError:

@@ -20,6 +20,7 @@ from gdfast.options import add_choice, add_params, check_together, count, flag, 
 
 if TYPE_CHECKING:
     from gdfast._result import DescentState
+    from gdfast._types import Arrivals
     from gdfast.training import Outcome, Problem
 
 _PROGRAM = "gdfast"
@@ -202,8 +203,10 @@ def _train(options: argparse.Namespace) -> None:
     problem = training.prepare(data, settings(options))
     del data
     say(printout.problem_text(options.data, problem))
+    messages: list[str] = []
     if problem.settings.grid is not None:
-        choice, problem, seconds, messages = choosing.choose(problem)
+        with _choice_progress(options) as arrived:
+            choice, problem, seconds, messages = choosing.choose(problem, arrived)
         say(printout.choice_text(choice, seconds) + "\n")
         _warn_of(messages)
     with _progress(options) as callback:
@@ -211,13 +214,15 @@ def _train(options: argparse.Namespace) -> None:
     say(printout.outcome_text(outcome))
     _warn_of(outcome.warnings)
     if drawn:
-        _draw(options, problem, outcome, say)
+        _draw(options, problem, outcome, messages, say)
     if options.out:
         modelfile.save(outcome.model, options.out)
         say(printout.line("saved", f"{options.out} ({os.path.getsize(options.out):,} bytes)"))
 
 
-def _draw(options: argparse.Namespace, problem: Problem, outcome: Outcome, say: Callable[[str], None]) -> None:
+def _draw(
+    options: argparse.Namespace, problem: Problem, outcome: Outcome, messages: list[str], say: Callable[[str], None]
+) -> None:
     from gdfast import modelfile, printout, report
 
     if options.plot:
@@ -226,7 +231,8 @@ def _draw(options: argparse.Namespace, problem: Problem, outcome: Outcome, say: 
         say(printout.line("picture", options.plot))
     if options.report:
         with modelfile.atomic_file(options.report) as file:
-            report.write_report(problem, outcome, file, data=options.data, command=options.command)
+            given = {"data": options.data, "command": options.command, "of_choice": messages}
+            report.write_report(problem, outcome, file, **given)
         say(printout.line("report", options.report))
 
 
@@ -246,15 +252,31 @@ def _limit_arrow_threads(threads: int | None) -> None:
         pyarrow.set_cpu_count(min(threads, os.cpu_count() or 1))
 
 
+_BAR = {"delay": 2.0, "leave": False}
+
+
+def _is_watched(options: argparse.Namespace) -> bool:
+    return not options.quiet and sys.stderr.isatty()
+
+
+def _choice_progress(options: argparse.Namespace) -> contextlib.AbstractContextManager[Arrivals | None]:
+    """A bar of the models of the grid that have arrived, as `_progress` has one of epochs."""
+    if not _is_watched(options):
+        return contextlib.nullcontext()
+    from gdfast._progress import models_bar
+
+    return models_bar("choosing", **_BAR)
+
+
 @contextlib.contextmanager
 def _progress(options: argparse.Namespace) -> Iterator[Callable[[DescentState], None] | None]:
     """A callback that moves a bar, on a terminal and once two seconds have passed; None elsewhere."""
-    if options.quiet or not sys.stderr.isatty():
+    if not _is_watched(options):
         yield None
         return
     from gdfast._progress import move_bar, open_bar
 
-    bar = open_bar(vars(options).get("max_iter", 1000), desc="training", delay=2.0, leave=False)
+    bar = open_bar(vars(options).get("max_iter", 1000), desc="training", **_BAR)
     if bar is None:
         yield None
         return

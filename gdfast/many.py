@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from gdfast._estimator import Rows
 from gdfast._grid import Fit, Fits, copied, fit_points, fresh, learn, read_data, warn_of_failures
 from gdfast._held_out import minus_loss, score_fits, weighted
 from gdfast._messages import short
+from gdfast._progress import models_bar
 from gdfast._splits import Split, read_splits
 from gdfast._types import Array, Matrix
 from gdfast.classifier import GDClassifier
@@ -122,7 +124,8 @@ def fit_many(
     n_threads : int or None, default=None
         Most threads; None leaves it to the estimator. The result does not depend on it.
     verbose : int, default=0
-        Whether to print a line with what was done.
+        Whether to show a bar of the models that have arrived, on a terminal or in a notebook (by tqdm), and to print a
+        line with what was done.
 
     Returns
     -------
@@ -172,7 +175,8 @@ def fit_many(
     data, labels = read_data(model, X, y, sample_weight, offset)
     points = [learn(point, model) for point in _points(estimator, [{**common, **values} for values in params])]
     splits = _NO_SPLITS if cv is None else _splits(cv, model, data, labels, groups)
-    fits = fit_points(points, data, splits)
+    with models_bar("fit_many") if verbose else nullcontext() as arrived:
+        fits = fit_points(points, data, splits, arrived)
     warn_of_failures(fits, list(map(_text, params)), 0 if cv is None else len(splits), error_score)
     found = ManyFits(params, fits.groups, len(set(fits.groups)))
     if cv is None:

@@ -21,6 +21,7 @@ __all__ = [
     "choice_text",
     "figure_text",
     "line",
+    "many",
     "model_text",
     "objective_text",
     "outcome_text",
@@ -80,10 +81,10 @@ def problem_text(path: str, problem: Problem) -> str:
     settings, columns = problem.settings, problem.encoder.columns
     n_text = sum(column.kind == "text" for column in columns)
     n_numbers, n_features = len(columns) - n_text, len(problem.encoder.features)
-    kinds = [_many(n_numbers, "column") + " of numbers"] * bool(n_numbers) + [f"{n_text} of text"] * bool(n_text)
+    kinds = [many(n_numbers, "column") + " of numbers"] * bool(n_numbers) + [f"{n_text} of text"] * bool(n_text)
     made = f" -> {n_features} features" if n_text else ""
     n_train, n_held_out = len(problem.train.y), 0 if problem.held_out is None else len(problem.held_out.y)
-    rows = _many(n_train + n_held_out, "row")
+    rows = many(n_train + n_held_out, "row")
     lines = [line("data", f"{path}: {rows}, {' and '.join(kinds)}{made}, stored as {problem.train.X.dtype}")]
     lines += [line("", note) for note in problem.notes]
     lines.append(line("target", f"{settings.target}: {target_text(problem)}"))
@@ -115,7 +116,7 @@ def outcome_text(outcome: Outcome) -> str:
         line("objective", objective_text(estimator)),
         line(
             "training",
-            f"{_many(estimator.n_iter_, 'epoch')} in {outcome.seconds:.3g} s, error {estimator.loss_:.5g}",
+            f"{many(estimator.n_iter_, 'epoch')} in {outcome.seconds:.3g} s, error {estimator.loss_:.5g}",
         ),
     ]
     lines += ["", _score_table(summary)] if summary["scores"] else []
@@ -140,7 +141,7 @@ def choice_text(choice: Choice, seconds: float | None = None) -> str:
     ratio = f" and l1_ratio {chosen.l1_ratio:g}" if chosen.l1_ratio else ""
     rule = "best" if choice.rule == "best" else "simplest within one standard error of the best"
     took = "" if seconds is None else f", in {seconds:.3g} s"
-    what = f"alpha {chosen.alpha:.4g}{ratio}: the {rule} of {_many(len(points), 'point')} in {choice.folds}{took}"
+    what = f"alpha {chosen.alpha:.4g}{ratio}: the {rule} of {many(len(points), 'point')} in {choice.folds}{took}"
     lines = [line("chosen", what)]
     alphas = [point.alpha for point in points if point.l1_ratio == points[choice.best].l1_ratio]
     if points[choice.best].alpha == min(alphas) < max(alphas):
@@ -209,10 +210,10 @@ def prediction_text(options: argparse.Namespace, model: Model, n_rows: int, scor
     """
     from gdfast.scoring import score
 
-    lines = [line("predicted", f"{_many(n_rows, 'row')} of {options.data} -> {options.out or 'standard output'}")]
+    lines = [line("predicted", f"{many(n_rows, 'row')} of {options.data} -> {options.out or 'standard output'}")]
     if scored is not None:
         found = ", ".join(f"{name} {figure_text(value)}" for name, value in score(model, scored).items())
-        known = f"{_many(len(scored.y), 'row')} with a known {model.target}"
+        known = f"{many(len(scored.y), 'row')} with a known {model.target}"
         lines.append(line("scores", f"{found} ({known})"))
     return "\n".join(lines)
 
@@ -243,7 +244,7 @@ def model_text(path: str, model: Model) -> str:
     end = "" if summary["converged"] else ", ended before it converged"
     lines += [
         line("objective", objective_text(model.estimator)),
-        line("training", f"{_many(summary['rows'], 'row')}, {_many(model.estimator.n_iter_, 'epoch')}{end}"),
+        line("training", f"{many(summary['rows'], 'row')}, {many(model.estimator.n_iter_, 'epoch')}{end}"),
         line("written by", ", ".join(f"{name} {version}" for name, version in model.versions.items())),
     ]
     lines += [] if model.choice is None else [choice_text(model.choice)]
@@ -260,7 +261,24 @@ def _shown(text: object) -> str:
     return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
-def _many(n: int, noun: str) -> str:
+def many(n: int, noun: str) -> str:
+    """A number of things.
+
+    Parameters
+    ----------
+    n : int
+    noun : str
+        Of one of them.
+
+    Returns
+    -------
+    text : str
+
+    Examples
+    --------
+    >>> many(1, "row"), many(2000, "row")
+    ('1 row', '2,000 rows')
+    """
     return f"{n:,} {noun}" + ("s" if n != 1 else "")
 
 
@@ -332,7 +350,7 @@ def _grid_words(grid: Grid, of_classes: bool) -> str:
     n_alphas = grid.alphas if isinstance(grid.alphas, int) else len(grid.alphas)
     ratios = f" for each of {len(grid.l1_ratios)} l1_ratios" if len(grid.l1_ratios) > 1 else ""
     n_models = n_alphas * len(grid.l1_ratios) * grid.folds.n
-    return f"{_many(n_alphas, 'alpha')}{ratios} in {grid.folds.words(of_classes)}: {n_models:,} models"
+    return f"{many(n_alphas, 'alpha')}{ratios} in {grid.folds.words(of_classes)}: {n_models:,} models"
 
 
 def _choice_tables(choice: Choice) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,9 +19,9 @@ import numpy as np
 from gdfast._html import table, text
 from gdfast._types import Array
 from gdfast.displays import DescentDisplay, ErrorSurfaceDisplay
-from gdfast.displays._style import loss_words, short_name
+from gdfast.displays._style import colours, loss_words, short_name
 from gdfast.displays.descent import Curves
-from gdfast.printout import choice_text, figure_text, objective_text, strongest, target_text
+from gdfast.printout import choice_text, figure_text, many, objective_text, strongest, target_text
 from gdfast.scoring import Part, has_probabilities, predict, probabilities
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def draw_curves(problem: Problem, outcome: Outcome, file: BinaryIO, path: str) -
     _curves(problem, outcome).savefig(file, format=ending or "png", dpi=150)
 
 
-def write_report(problem: Problem, outcome: Outcome, file: BinaryIO, *, data: str, command: str) -> None:
+def write_report(
+    problem: Problem, outcome: Outcome, file: BinaryIO, *, data: str, command: str, of_choice: Sequence[str] = ()
+) -> None:
     """Write the page.
 
     Parameters
@@ -69,6 +71,8 @@ def write_report(problem: Problem, outcome: Outcome, file: BinaryIO, *, data: st
         Path of the data file.
     command : str
         What was typed.
+    of_choice : sequence of str, default=()
+        What was warned of while the penalty was chosen.
     """
     import gdfast
 
@@ -82,7 +86,7 @@ def write_report(problem: Problem, outcome: Outcome, file: BinaryIO, *, data: st
         ("coefficients", "Coefficients", _coefficients(outcome)),
         ("check", *_check(problem, outcome)),
         ("surface", "Error surface", _surface(problem, outcome)),
-        ("warnings", "Warnings", _warnings(outcome)),
+        ("warnings", "Warnings", _warnings([*of_choice, *outcome.warnings])),
         ("versions", "Versions", _versions(outcome)),
         ("reproduce", "How to reproduce", _reproduce(data, command)),
     ]
@@ -130,7 +134,7 @@ def _data(problem: Problem, path: str) -> str:
         ("rows", f"{len(problem.train.y):,} to train on, {held_out:,} held out (seed {settings.seed})"),
         (
             "features",
-            f"{len(encoder.features):,} of {len(encoder.columns):,} columns, stored as {problem.train.X.dtype}",
+            f"{len(encoder.features):,} of {many(len(encoder.columns), 'column')}, stored as {problem.train.X.dtype}",
         ),
         ("weights of rows", settings.weight),
         ("offset", settings.offset),
@@ -143,10 +147,12 @@ def _data(problem: Problem, path: str) -> str:
         kinds = "" if number else f"{len(column.categories):,}"
         rows.append([text(column.name), text(column.kind), kinds, text(missing)])
     more = len(encoder.columns) - len(rows)
-    note = f'<p class="soft">and {more:,} more columns</p>' if more > 0 else ""
+    note = f'<p class="soft">and {many(more, "more column")}</p>' if more > 0 else ""
     listed = _wide(table(["column", "holds", "categories", "missing ones become"], rows)) + note
     opened = " open" if len(rows) <= _FEW_COLUMNS else ""
-    return f"{_facts(facts)}<details{opened}><summary>{len(encoder.columns):,} columns</summary>{listed}</details>"
+    return (
+        f"{_facts(facts)}<details{opened}><summary>{many(len(encoder.columns), 'column')}</summary>{listed}</details>"
+    )
 
 
 def _objective(outcome: Outcome) -> str:
@@ -192,21 +198,20 @@ def _coefficients(outcome: Outcome) -> str:
     cells = []
     for row in rows:
         kind = "up" if row.effect > 0 else "down"
-        bar = f'<span class="bar {kind}" style="width:{7 * abs(row.effect) / longest:.2f}rem"></span>'
-        label = [text(row.label)] if several else []
-        cells.append(
-            [text(row.feature), *label, f"{row.weight:+.5g}", f"{row.effect:+.5g}", f'<div class="bars">{bar}</div>']
-        )
-    head = ["feature", *["class"] * several, "weight", "× spread", ""]
+        bar = f'<span class="bar {kind}" style="width:{100 * abs(row.effect) / longest:.1f}%"></span>'
+        label = [f'<div class="words">{text(row.label)}</div>'] if several else []
+        effect = f'{row.effect:+.5g} <span class="bars">{bar}</span>'
+        cells.append([text(row.feature), *label, f"{row.weight:+.5g}", effect])
+    head = ["feature", *["class"] * several, "weight", '× spread <span class="bars"></span>']
     biases = ", ".join(f"{bias:+.5g}" for bias in np.ravel(model.estimator.intercept_)[:20])
-    which = f"The {len(rows)} strongest of {n_features:,}" if n_features > len(rows) else f"All {n_features:,}"
+    which = f"The {len(rows)} strongest of {n_features:,}" if n_features > len(rows) else many(n_features, "feature")
     towards = f" A positive weight speaks for {model.classes[1]}." if len(model.classes) == 2 else ""
     note = f"{which}, by weight × spread: how far the score moves with one standard deviation of the feature.{towards}"
     return f"<p>{text(note)} Bias {text(biases)}.</p>" + _wide(table(head, cells))
 
 
-def _warnings(outcome: Outcome) -> str:
-    return "".join(f'<p class="warning">{text(message)}</p>' for message in outcome.warnings) or "<p>None.</p>"
+def _warnings(messages: list[str]) -> str:
+    return "".join(f'<p class="warning">{text(message)}</p>' for message in messages) or "<p>None.</p>"
 
 
 def _versions(outcome: Outcome) -> str:
@@ -303,7 +308,7 @@ def _residuals(outcome: Outcome, part: Part) -> Figure:
 
     figure, axes = _new_figure()
     part = _sample(part, _MOST_POINTS)
-    scatter = {"alpha": 0.5, "s": 14, "color": "C0", "linewidths": 0}
+    scatter = {"alpha": 0.6, "s": 14, "color": colours(figure)[0], "linewidths": 0}
     PredictionErrorDisplay.from_predictions(
         part.y,
         predict(outcome.model, part),
@@ -333,6 +338,8 @@ def _calibration(outcome: Outcome, part: Part) -> Figure:
         right.astype(int), said.clip(0.0, 1.0), n_bins=10, strategy="quantile", ax=axes, name="model", ref_line=True
     )
     axes.lines[0].set_color("0.5")  # perfect calibration: drawn black, whatever the background
+    axes.lines[1].set_color(colours(figure)[0])
+    axes.legend(loc="lower right")
     axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
     return figure

@@ -67,7 +67,8 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
     n_threads : int or None, default=None
         Most threads; None chooses by the size of the work. The result does not depend on it.
     verbose : int, default=0
-        Whether ``fit`` prints a line with the choice.
+        Whether ``fit`` shows a bar of the models that have arrived, on a terminal or in a notebook (by tqdm), and
+        prints a line with the choice.
 
     Attributes
     ----------
@@ -99,12 +100,14 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
     best_estimator_ : GDRegressor
         The choice as an estimator of its own, which has `partial_fit`, `to_dict` and the like.
 
-    With ``refit=False`` there is nothing after ``scores_``.
-
     See Also
     --------
     GDRegressor : One point of the grid.
     gdfast.fit_many : Any grid, over any parameter.
+
+    Notes
+    -----
+    With ``refit=False`` there is no attribute after ``scores_``.
 
     Examples
     --------
@@ -228,7 +231,8 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
     n_threads : int or None, default=None
         Most threads; None chooses by the size of the work. The result does not depend on it.
     verbose : int, default=0
-        Whether ``fit`` prints a line with the choice.
+        Whether ``fit`` shows a bar of the models that have arrived, on a terminal or in a notebook (by tqdm), and
+        prints a line with the choice.
 
     Attributes
     ----------
@@ -262,12 +266,14 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
     best_estimator_ : GDClassifier
         The choice as an estimator of its own, which has `partial_fit`, `to_dict` and the like.
 
-    With ``refit=False`` there is nothing after ``scores_``.
-
     See Also
     --------
     GDClassifier : One point of the grid.
     gdfast.fit_many : Any grid, over any parameter.
+
+    Notes
+    -----
+    With ``refit=False`` there is no attribute after ``scores_``.
 
     Examples
     --------

@@ -237,6 +237,12 @@ int gd_engine_poll(gd_engine *engine) {
 
 int gd_engine_ends(gd_engine *engine, int worker) { return worker == 0 ? gd_engine_poll(engine) : engine->interrupted; }
 
+int gd_engine_arrived(gd_engine *engine, int64_t n_models) {
+    const gd_hooks *hooks = engine->hooks;
+    if (!engine->interrupted && hooks && hooks->arrived && hooks->arrived(hooks->context, n_models)) engine->interrupted = 1;
+    return engine->interrupted;
+}
+
 /* Even the clock costs too much for a batch of a few rows. sums: elements written besides what is read of X. */
 static int poll_by_work(gd_engine *engine, int64_t rows, int64_t sums) {
     engine->work += (double)(rows * (row_elements(&engine->problem.X) + 64)) + (double)sums;

@@ -64,6 +64,9 @@ int gd_engine_poll(gd_engine *engine);
 /* The same for any thread; the calling one is worker 0. */
 int gd_engine_ends(gd_engine *engine, int worker);
 
+/* Tell hooks->arrived that so many models have ended; 1 if the call is to end. Only for the calling thread. */
+int gd_engine_arrived(gd_engine *engine, int64_t n_models);
+
 /* Bytes of an element. */
 int64_t gd_type_size(int type);
 

@@ -85,6 +85,13 @@ static gd_status rebuild_stale(gd_flock *flock, int64_t n) {
     return GD_OK;
 }
 
+/* Tell how many models have arrived; 1 if the call is to end. */
+static int tell(const gd_flock *flock) {
+    int64_t n = flock->before;
+    for (int64_t i = 0; i < flock->n; i++) n += flock->members[i].next == GD_ARRIVED && !flock->members[i].rests;
+    return gd_engine_arrived(&flock->many->engine, n);
+}
+
 gd_status gd_flock_descend(gd_flock *flock, const int64_t *models) {
     gd_engine *watch = &flock->many->engine;
     for (int64_t i = 0; i < flock->n; i++) {
@@ -108,5 +115,6 @@ gd_status gd_flock_descend(gd_flock *flock, const int64_t *models) {
         gd_parallel(n, advance, flock, flock->many->n_threads);
         if (watch->interrupted) return GD_INTERRUPTED;
         if ((status = rebuild_stale(flock, n))) return status;
+        if (flock->before >= 0 && tell(flock)) return GD_INTERRUPTED;
     }
 }

@@ -27,6 +27,7 @@ typedef struct gd_flock {
     double tol;
     int64_t most_steps;    /* of each, then it rests */
     int stop_early;        /* the rows that validate decide when a walk ends, and where */
+    int64_t before;        /* models of the grid that had arrived before these set out; < 0: these are none that anybody waits for */
     /* how a stale matrix is made anew where it stands; NULL: never */
     gd_status (*rebuild)(void *context, gd_member *member);
     void *context;

@@ -24,7 +24,7 @@ extern "C" {
 /* Raised whenever something declared here changes in a way that a caller compiled before would notice: a field, a value,
  * an argument. New functions leave it as it is. Callers that did not compile the engine themselves compare it with
  * gd_api_version(). */
-#define GD_API_VERSION 1
+#define GD_API_VERSION 2
 
 enum { GD_BLOCK_ROWS = 256 };
 
@@ -92,10 +92,13 @@ typedef struct gd_problem {
 } gd_problem;
 
 /* Hooks: called by the calling thread only, between blocks, never inside a kernel. NULL where not wanted.
- * poll, at most every 20 ms: return non-zero to end the call with GD_INTERRUPTED. */
+ * poll, at most every 20 ms: return non-zero to end the call with GD_INTERRUPTED.
+ * arrived, as many models descend together: about how many of them have ended, after each read of X that they share; the same to return.
+ * The number may fall: models that seemed to have arrived may have to go on. */
 typedef struct gd_hooks {
     int (*poll)(void *context);
     void *context;
+    int (*arrived)(void *context, int64_t n_models);
 } gd_hooks;
 
 /* ---- one pass ------------------------------------------------------------------------------------------------- */

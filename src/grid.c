@@ -37,6 +37,7 @@ typedef struct gd_journey {
     int64_t size;          /* k d + k */
     int stop_early;
     int apart;             /* models have matrices of their own */
+    int64_t arrived;       /* models that are done with */
     double rows_read;      /* by metrics and points of all rows, besides the passes that models share */
     gd_metric builder;     /* makes the matrices of the stage */
     gd_point *points;
@@ -237,7 +238,7 @@ static gd_status descend_sample(gd_journey *journey, int first) {
     if (!status && first) status = start_biases(journey, &many, &flock, numbers);
     /* as near as makes a difference to those who set out from there; of all rows nothing that changes where weights become repetitions */
     flock.tol = fmax(journey->settings->tol, journey->builder.rows ? 0.05 * (double)journey->builder.p / (double)m : 1e-3);
-    flock.most_steps = SAMPLE_STEPS, flock.rebuild = rebuild_point, flock.context = journey;
+    flock.most_steps = SAMPLE_STEPS, flock.before = -1, flock.rebuild = rebuild_point, flock.context = journey;
     for (int64_t i = 0; !status && i < n; i++) {
         gd_point *point = &journey->points[i];
         flock.members[i].number = journey->order[point->first];
@@ -286,6 +287,7 @@ static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, c
     double *arena = NULL;
     gd_status status = gather(journey, many, n, &flock, &arena);
     flock.tol = journey->settings->tol, flock.most_steps = most_steps, flock.stop_early = journey->stop_early;
+    flock.before = journey->arrived;
     flock.rebuild = apart ? rebuild_model : NULL, flock.context = journey;
     for (int64_t i = 0; !status && i < n; i++) {
         flock.members[i].number = numbers[i];
@@ -299,6 +301,7 @@ static gd_status descend_models(gd_journey *journey, gd_many *many, int64_t n, c
         conclude(journey, &flock.members[i], weights + number * journey->size, &fits[number]);
         if (flock.members[i].rests) rest[(*left)++] = number;
     }
+    journey->arrived += n - *left;
     disband(&flock, arena);
     return status;
 }
@@ -370,7 +373,7 @@ static int64_t find_finite(const gd_journey *journey, const gd_fit *fits, int64_
 static gd_status descend_points(gd_journey *journey, gd_many *many, double *weights, gd_fit *fits) {
     const gd_problem *problem = &journey->grid->problem;
     const gd_point *points = journey->points, *last = points + journey->n_points - 1;
-    int64_t n = last->first + last->count - points->first, i = 0, size = journey->size;
+    int64_t n = last->first + last->count - points->first, i = 0, size = journey->size, after = journey->arrived + n;
     int64_t most = gd_min(STAGE_STEPS, journey->settings->max_iter);
     double *at = gd_alloc(journey->n_points, 8 * size), *matrices = NULL, **each = gd_alloc(n, sizeof *each);
     int64_t *numbers = gd_alloc(n, sizeof *numbers);
@@ -393,6 +396,7 @@ static gd_status descend_points(gd_journey *journey, gd_many *many, double *weig
     if (!status && together && !journey->stop_early && gd_metric_guesses(&journey->builder, problem->n)) {
         close_builder(journey); /* rows that the sample hardly sees may bend less than it thinks: nobody has arrived for sure */
         n = find_finite(journey, fits, numbers);
+        journey->arrived = after - n;
         status = open_builder(journey, 0);
     }
     int64_t done = together ? most : 0, some = status ? 1 : gd_max(1, WORKING_BYTES / 2 / (8 * gd_metric_matrices(&journey->builder)));
@@ -405,6 +409,7 @@ static gd_status descend_points(gd_journey *journey, gd_many *many, double *weig
         }
         if (!status) status = descend_apart(journey, many, gd_min(some, n - from), numbers + from, done, weights, fits);
     }
+    journey->arrived = after;
     close_builder(journey);
     gd_release(matrices);
     gd_release(at);

@@ -74,7 +74,7 @@ static gd_status descend_one(gd_relay *relay, const gd_problem *problem, double 
     gd_report *report = relay->run.report, own;
     int32_t before = report->reason;
     gd_problem one = one_output(problem, relay->c);
-    gd_hooks hooks = {poll, relay};
+    gd_hooks hooks = {.poll = poll, .context = relay};
     gd_state part;
     gd_status status = gd_state_init(&part, settings, relay->d + 1);
     if (status) return status;

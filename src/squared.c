@@ -227,6 +227,7 @@ static void fit_task(void *context, int64_t task, int worker) {
     memset(v, 0, sizeof *v * (size_t)(all->k * all->d_pad));
     for (int64_t m = all->tasks[task]; m < all->tasks[task + 1]; m++) {
         if (gd_engine_ends(engine, worker)) return;
+        if (worker == 0 && gd_engine_arrived(engine, m)) return; /* those before have been taken, in order */
         fit_model(all, &all->turns[m], &room, v, a);
     }
 }

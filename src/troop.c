@@ -168,6 +168,7 @@ static gd_status march_all(gd_troop *troop) {
             troop->at[n] = march->at, troop->gradients[n++] = march->wants & GD_WANTS_SLOPE ? marcher->run.gradient : NULL;
         }
         if (!n) return GD_OK;
+        if (gd_engine_arrived(&many->engine, troop->from + troop->n - n)) return GD_INTERRUPTED;
         gd_status status = gd_many_evaluate(many, n, troop->models, troop->at, troop->error, troop->validation, troop->gradients);
         if (status) return status;
         gd_parallel(n, go_on, troop, many->n_threads);

@@ -123,7 +123,7 @@ static gd_status look_back(gd_wide *wide, const gd_problem *problem, double left
 static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inner, double *base, int *there) {
     gd_run *run = wide->run;
     gd_report *report = run->report, own;
-    gd_hooks hooks = {poll, wide};
+    gd_hooks hooks = {.poll = poll, .context = wide};
     gd_settings settings = *run->settings;
     settings.keep_path = 0; /* the problem itself keeps it */
     if (settings.tol > 0.0 && gd_loss_is_smooth(problem->loss)) settings.tol *= 1e-8; /* the last steps cost next to nothing */

@@ -2,8 +2,21 @@
 
 import pytest
 
+from benchmarks.cases import CASES
 from benchmarks.check import ROOT, Limits, Worker, compare
 
+# A module that stands for gdfast, with something changed.
+OTHER = f"""
+import sys
+del sys.modules["gdfast"]
+sys.path.insert(0, {str(ROOT)!r})
+import gdfast
+"""
+SLEEPS = """
+import time
+fit = gdfast.GDClassifier.fit
+gdfast.GDClassifier.fit = lambda *args: time.sleep(0.003) or fit(*args)
+"""
 LIMITS = Limits(relative=0.1, absolute=1e-3)
 
 
@@ -32,9 +45,32 @@ def test_a_case_of_both(workers, capsys):
     assert "ms" in capsys.readouterr().out
 
 
-def test_a_case_that_one_lacks(workers, capsys):
-    assert not compare("no such case", *workers, LIMITS)
-    assert "not in both: KeyError" in capsys.readouterr().out
+def test_what_has_become_slower_is_found(tmp_path, workers, capsys):
+    """A fit that sleeps for 3 ms, beside the same without; and the other way round."""
+    (tmp_path / "gdfast.py").write_text(OTHER + SLEEPS)
+    limits = Limits(relative=0.5, absolute=1e-3)
+    with Worker(tmp_path) as sleepy:
+        assert compare("fit, 200 x 10, logistic", workers[0], sleepy, limits)
+        assert "SLOWER" in capsys.readouterr().out
+        assert not compare("fit, 200 x 10, logistic", sleepy, workers[0], limits)
+
+
+def test_cases_that_one_lacks(tmp_path, workers, capsys):
+    """What the base lacks is new; what this tree lacks is a failure."""
+    (tmp_path / "gdfast.py").write_text(OTHER + "del gdfast._LAZY['GDClassifier']\n")
+    with Worker(tmp_path) as lacking:
+        assert not compare("fit, 200 x 10, logistic", lacking, workers[0], LIMITS)
+        assert "new: AttributeError" in capsys.readouterr().out
+        assert compare("fit, 200 x 10, logistic", workers[0], lacking, LIMITS)
+        assert "FAILED: AttributeError" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(600)
+def test_every_case_runs(monkeypatch):
+    monkeypatch.setenv("GDFAST_BENCHMARK_SCALE", "0.01")
+    with Worker(ROOT) as worker:
+        for case in CASES:
+            assert worker.seconds(case, 1) > 0
 
 
 def test_a_process_that_dies(tmp_path):

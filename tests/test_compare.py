@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -172,12 +173,17 @@ def test_libraries_that_fail(tmp_path, monkeypatch):
     """Each failure is told, and hinders nobody else."""
     from benchmarks.solve.optimum import Optimum
     from benchmarks.solve.race import race
+    from benchmarks.solve.worker import Worker
 
     (tmp_path / "a_fake_library.py").write_text(textwrap.dedent(FAKE))
     monkeypatch.syspath_prepend(tmp_path)
     task = make_task("squared_error", alpha=0.1).take(np.arange(400) % 200)
     modules = {"fake": "a_fake_library", "absent": "benchmarks.solve.libraries.no_such_library"}
-    entrants, missing = race(task, modules, Optimum(0.0, 1.0, {}), repeats=2, limit=3.0, folder=tmp_path)
+    monkeypatch.setattr("benchmarks.solve.race.CONTENDS", 1e9)
+    error = task.constant_error()
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker(module, tmp_path / "log.txt")) for name, module in modules.items()}
+        entrants, missing = race(task, workers, Optimum(error - 1e-5, 1.0, {}), repeats=2, limit=3.0)
     assert "no_such_library" in missing["absent"]
     assert entrants["fake"].version == f"numpy {np.__version__}"
     curves = {curve.name: curve for curve in entrants["fake"].curves}
@@ -190,10 +196,117 @@ def test_libraries_that_fail(tmp_path, monkeypatch):
         "talking": "",
     }
     (point,) = curves["good"].points
-    assert point.error == pytest.approx(task.constant_error())
+    assert point.error == pytest.approx(error)
     assert len(point.seconds) == 2
     warned = [point.warned for point in curves["talking"].points]
     assert warned == ["UserWarning: of this", "of that", "WARNING: of more"]
+
+
+class Paced:
+    """A worker whose calls take what they are said to take: name -> seconds, whether it gets there, its budgets."""
+
+    def __init__(self, ways):
+        self.ways = ways
+
+    def take(self, task):
+        from benchmarks.solve.worker import Listing, Offer
+
+        offers = (Offer(name, [("", budget) for budget in way[2]], "tol") for name, way in self.ways.items())
+        return Listing(offers=tuple(offers))
+
+    def call(self, solver, step, timeout, *, warm_up=False):
+        from benchmarks.solve.worker import Answer, TooLong
+
+        seconds, gets_there, _ = list(self.ways.values())[solver]
+        if seconds > timeout and not warm_up:
+            raise TooLong(f"stopped after {timeout:g} s")
+        return Answer(seconds, np.full(5, 0.0 if gets_there else 1e3 / step[1]), np.zeros(1))
+
+
+def test_who_may_run_for_how_long(monkeypatch):
+    """The judge has a minute, calls four times the best other's time, solvers eight; those in front go on."""
+    from benchmarks.solve import race
+    from benchmarks.solve.optimum import Optimum
+
+    monkeypatch.setattr(race, "PAUSE", 0.0)
+    tolerances = tuple(1.0 + power for power in range(8))
+    ways = {
+        "ours": {"quick": (0.5, True, tolerances)},
+        "theirs": {
+            "slow": (45.0, True, tolerances),
+            "best": (1.0, True, tolerances),
+            "second": (2.9, True, tolerances),
+        },
+        "others": {
+            "judge": (45.0, True, tolerances),
+            "third": (3.1, True, tolerances),
+            "endless": (70.0, True, tolerances),
+            "late": (2.1, False, tolerances),  # what takes longer will not be first
+            "steps": (0.5, False, (1, 3, 30)),
+            "many calls": (1.9, False, tolerances),
+        },
+    }
+    task = make_task("squared_error", alpha=0.1)
+    workers = {name: Paced(way) for name, way in ways.items()}
+    optimum = Optimum(task.constant_error(), 1.0, {})
+    entrants, _ = race.race(task, workers, optimum, repeats=3, limit=60.0, judge=("others", "judge"))
+    curves = {curve.name: curve for entrant in entrants.values() for curve in entrant.curves}
+    assert {name: [len(point.seconds) for point in curve.points] for name, curve in curves.items()} == {
+        "quick": [3],
+        "slow": [1],  # no slower than the judge
+        "best": [3],
+        "second": [3],
+        "judge": [1],
+        "third": [1],
+        "endless": [],
+        "late": [1],
+        "steps": [1, 1],
+        "many calls": [1, 1, 1, 1],
+    }
+    assert {name: curve.failed for name, curve in curves.items() if curve.failed} == {
+        "endless": "tol 1: stopped after 4 s",
+        "late": "stopped before tol 2",
+        "steps": "stopped before tol 30",
+        "many calls": "stopped before tol 5",
+    }
+    del workers["others"]
+    entrants, _ = race.race(task, workers, optimum, repeats=1, limit=60.0)
+    assert entrants["theirs"].curves[0].failed == "tol 1: stopped after 15 s"  # nobody was there: 30 times gdfast's
+
+
+RUNNER = """
+import time
+import numpy as np
+from benchmarks.solve.library import Solver
+
+PACKAGE, NOTE = "numpy", ""
+
+def fit(task, budget):
+    time.sleep(60.0 if len(task.y) == 400 else 0.0)  # not in the warm-up, which has 300 rows
+    return np.zeros(5), 0.0
+
+def solvers(task):
+    return [Solver("one", fit, (1.0,))]
+"""
+
+
+def test_a_process_takes_one_task_after_another(tmp_path, monkeypatch):
+    from benchmarks.solve.worker import TooLong, Worker
+
+    (tmp_path / "runner.py").write_text(RUNNER)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = make_task("squared_error")
+    long = task.take(np.arange(400) % 200)
+    with Worker("runner", tmp_path / "log.txt") as worker:
+        assert [offer.name for offer in worker.take(task).offers] == ["one"]
+        process = worker._process.pid
+        assert worker.call(0, ("float64", 1), 30.0).coef is not None
+        worker.take(long)
+        assert worker._process.pid == process
+        with pytest.raises(TooLong, match=r"stopped after 0\.3 s"):
+            worker.call(0, ("float64", 1), 0.3)
+        assert worker.call(0, ("float64", 1), 30.0, warm_up=True).coef is not None
+        assert worker._process.pid != process
 
 
 @pytest.mark.slow

@@ -9,13 +9,16 @@ import pathlib
 import pkgutil
 import re
 import shlex
+from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pa_parquet
 import pytest
 
 import gdfast
 from gdfast import cli
-from gdfast.options import check_together
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -99,17 +102,55 @@ COMMANDS = [
 ]
 
 
+def write_tables(folder):
+    """The files that the commands name, a few hundred rows each."""
+    rng = np.random.default_rng(0)
+    n = 300
+    a, b, days = rng.normal(size=n), rng.normal(size=n), rng.integers(1, 30, n)
+    town = rng.choice(["Rome", "Paris", "Ulm"], n).tolist()
+    files = {
+        "houses.csv": {"area": a, "town": town, "price": 200 + 50 * a + b},
+        "new_houses.csv": {"area": a[:9], "town": town[:9]},
+        "claims.parquet": {"age": a, "log_exposure": b / 9, "claims": rng.poisson(np.exp(0.3 * a + b / 9))},
+        "cancer.csv": {"radius": a, "texture": b, "diagnosis": np.where(a + rng.normal(size=n) > 0, "M", "B").tolist()},
+        "visits.csv": {"patient": rng.integers(0, 40, n), "date": town, "age": a, "cost": 9 * a + b},
+        "sales.parquet": {"shop": town, "a": a, "log_days": np.log(days), "units": rng.poisson(days * np.exp(0.2 * a))},
+    }
+    for name, columns in files.items():
+        write = pa_csv.write_csv if name.endswith("csv") else pa_parquet.write_table
+        write(pa.table(columns), folder / name)
+
+
 @pytest.mark.parametrize("document", COMMANDS)
-def test_commands(document):
-    """Every command is one that the parser takes, its options such that go together."""
+def test_commands(document, tmp_path, monkeypatch, capsys):
+    """Every command runs, one after the other, and writes the files that it names."""
+    pytest.importorskip("matplotlib")
     found = blocks("sh", (ROOT / document).read_text())
     commands = [line for block in found for line in block.splitlines() if line.startswith("gdfast ")]
     assert commands
+    write_tables(tmp_path)
+    monkeypatch.chdir(tmp_path)
     for command in commands:
-        options = cli._parser().parse_args(shlex.split(command)[1:])
-        assert options.run
-        if command.startswith("gdfast train"):
-            check_together(options)
+        words = shlex.split(command)
+        assert cli.main(words[1:]) == 0, (command, capsys.readouterr().err)
+        for option, path in pairwise(words):
+            assert option not in ("--out", "--plot", "--report") or (tmp_path / path).stat().st_size
+
+
+def test_other_shell_lines():
+    """Targets of make and extras of pip are there; what else a block holds is run by test_embedding.py."""
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    project = (ROOT / "pyproject.toml").read_text()
+    paths = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    lines = [line for path in paths for block in blocks("sh", path.read_text()) for line in block.splitlines()]
+    others = [re.sub(r"\s*#.*", "", line) for line in lines if not line.startswith("gdfast ")]
+    assert "make demo" in others and "pip install '.[all]'" in others
+    for line in others:
+        tool, *words = shlex.split(line)
+        assert tool in ("make", "pip"), line
+        assert tool != "make" or words[0] in targets, line
+        extra = words[1][2:-1] if tool == "pip" else ""  # of '.[extra]'
+        assert not extra or re.search(rf"^{extra} = \[", project, re.MULTILINE), line
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def fit(X, y, roles, *, ratio=0.0, alphas=ALPHAS, tol=0.0, n_threads=1, **proble
         for alpha, row in zip(strengths, split, strict=True)
     ]
     weights, fits = _core.descend_grid(_core.Grid(made, models, roles), tol=tol, max_iter=100, n_threads=n_threads)
-    assert fits.pop("n_passes") == 1.0
+    assert fits.pop("n_passes") == 1.0 and fits.pop("missing_threads") == 0
     n_coef = made.k * made.d
     coef, intercept = weights[:, :n_coef].reshape(-1, made.k, made.d), weights[:, n_coef:]
     shape = n_splits, len(alphas)

@@ -31,6 +31,7 @@ PAGES = [  # many_models.md and coming_from_sgd.md have tests of their own
     "big_data",
     "coming_from",
     "how_it_is_fast",
+    "performance",
     "reproducibility",
 ]
 _spec = importlib.util.spec_from_file_location("cells", DOCS / "cells.py")
@@ -181,6 +182,8 @@ def test_the_notebook_is_the_page():
     page = cells.cells(text_of("gradient_descent"))
     assert code == [cell.source.strip("\n") for cell in page if cell.language == "python"]
     assert all(cell["outputs"] == [] for cell in notebook["cells"] if cell["cell_type"] == "code")
+    words = "".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    assert "Choose a solver" in words and "](" not in words  # pages that are not beside it
 
 
 @pytest.mark.timeout(600)
@@ -198,6 +201,15 @@ def test_the_notebook_runs(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("library", cells.OPTIONAL)
+def test_the_code_that_needs_another_library_runs(library):
+    pytest.importorskip(library)
+    assert library not in shown("coming_from")[2]
+    test_equalities_with_other_libraries()
+
+
+@pytest.mark.slow
 def test_the_site(tmp_path):
     """It builds without a warning, links and anchors checked."""
     for needed in ("sphinx", "furo", "myst_parser", "numpydoc", "sphinx_gallery", "sphinx_copybutton"):
@@ -205,4 +217,12 @@ def test_the_site(tmp_path):
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "docs", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "site" / "gradient_descent.html").exists()
+    site = tmp_path / "site"
+    tutorial = (site / "gradient_descent.html").read_text()
+    assert tutorial.count("_images/gradient_descent_") >= 9 and "gradient_descent.ipynb" in tutorial
+    gallery = (site / "generated" / "gallery" / "index.html").read_text()
+    scripts = [path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "demo"]
+    assert len(scripts) == 4 and all(f'href="{name}.html"' in gallery for name in scripts)
+    assert 'href="generated/gallery/index.html"' in (site / "index.html").read_text()
+    marks = [page.name for page in site.rglob("*.html") if "``" in re.sub("<[^>]*>", "", page.read_text())]
+    assert marks == [], "mark-up that was not understood"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pathlib
 import re
 import sys
 import warnings
@@ -14,7 +15,7 @@ import pytest
 from hostile import both, data, run_python
 from sklearn.exceptions import ConvergenceWarning
 
-from gdfast import GDClassifier, GDRegressor, cli
+from gdfast import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV, cli, fit_many
 from gdfast.exceptions import DivergenceError
 
 tqdm = pytest.importorskip("tqdm").tqdm
@@ -144,6 +145,105 @@ def test_bar_and_callback_work_together(Estimator):
     assert " 2/2 [" in terminal.getvalue().split("\r")[-1]
 
 
+NOTEBOOK = """
+import warnings
+warnings.simplefilter("ignore")  # tqdm asks for widgets
+from gdfast import GDRegressor, GDRegressorCV
+X, y = [[0.0], [1.0], [3.0], [2.0]], [0.0, 1.0, 2.0, 2.5]
+GDRegressor(solver="gd", tol=None, max_iter=4, verbose=1).fit(X, y)
+GDRegressorCV(alphas=3, cv=2, scoring="loss", verbose=1).fit(X, y)
+"""
+
+
+@pytest.mark.filterwarnings("ignore")  # those of Jupyter's own parts
+def test_a_bar_in_a_notebook(tmp_path):
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
+    root = pathlib.Path(__file__).resolve().parent.parent
+    nbclient.NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(root)}}).execute()
+    outputs = notebook.cells[0].outputs
+    text = "".join(output.get("text", "") for output in outputs)
+    widgets = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
+    assert len(widgets) == 2 or (re.search(r"GDRegressor: +100%.* 4/4 \[", text) and " 9/9 [" in text)
+
+
+# ---- grids of models -------------------------------------------------------------------------------------------------
+
+
+def search_of(kind, *data, **more):
+    return kind(alphas=4, cv=3, verbose=1, **more).fit(*data)
+
+
+def some_classes(n=400):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 6))
+    return X, X[:, 0] + rng.normal(size=n) > 0
+
+
+GRIDS = {
+    "classes": (lambda: search_of(GDClassifierCV, *some_classes()), "GDClassifierCV", 16),
+    "numbers": (lambda: search_of(GDRegressorCV, *data()), "GDRegressorCV", 16),
+    "not refitted": (lambda: search_of(GDRegressorCV, *data(), refit=False), "GDRegressorCV", 12),
+    "kinks, one by one": (lambda: search_of(GDRegressorCV, *data(), loss="absolute_error"), "GDRegressorCV", 16),
+    "rules": (
+        lambda: fit_many(few_epochs(GDRegressor, verbose=0), {"eta0": [0.1, 0.2]}, *data(), verbose=1),
+        "fit_many",
+        2,
+    ),
+    "groups": (
+        lambda: fit_many(GDClassifier(), {"loss": ["log_loss", "hinge"]}, *some_classes(), cv=2, verbose=1),
+        "fit_many",
+        4,
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_bar_of_the_models_of_a_grid(grid, capsys):
+    fit, name, n_models = GRIDS[grid]
+    with on_terminal() as terminal:
+        fit()
+    first, *_, last = terminal.getvalue().split("\r")[1:]
+    assert first.startswith(f"{name}:   0%|") and f" 0/{n_models} [" in first
+    assert last.startswith(f"{name}: 100%|") and f" {n_models}/{n_models} [" in last and "model" in last
+    assert last.endswith("\n") and not tqdm._instances
+    assert capsys.readouterr().out.startswith(f"{name}: ")  # and a line with what came of it
+    fit()
+    assert capsys.readouterr().err == ""  # nothing but the line where there is no terminal
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_the_bar_of_a_grid_moves_while_it_is_fitted(loss, monkeypatch):
+    shown = []
+    monkeypatch.setattr(tqdm, "update", lambda bar, n: shown.append(bar.n + n) or setattr(bar, "n", bar.n + n))
+    X, y = some_classes(40_000)  # more than the first sample of them
+    with on_terminal():
+        search_of(GDClassifierCV if loss == "log_loss" else GDRegressorCV, X, y, loss=loss)
+    assert shown[0] == 0 and shown[-1] == 16
+    assert len(set(shown)) > 2
+
+
+def test_a_broken_bar_ends_the_choice_and_is_said(monkeypatch):
+    def fails(bar, n):
+        if bar.n or n:
+            raise KeyError("mine")
+
+    monkeypatch.setattr(tqdm, "update", fails)
+    with on_terminal(), pytest.raises(KeyError, match="mine"):
+        search_of(GDClassifierCV, *some_classes())
+    assert not tqdm._instances
+
+
+def test_grids_without_tqdm(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with on_terminal() as terminal:
+        search_of(GDRegressorCV, *data())
+    assert terminal.getvalue() == ""
+    assert capsys.readouterr().out.startswith("GDRegressorCV: best of 4 points in 3 splits")
+
+
 def test_tqdm_is_loaded_on_use_only():
     code = (
         "import sys\nfrom gdfast import GDRegressor\n"
@@ -166,3 +266,19 @@ def test_the_bar_of_the_command(held_out, shown, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with on_terminal(), cli._progress(SimpleNamespace(quiet=False, max_iter=3)) as show:
         assert show is None
+
+
+def test_the_command_shows_how_its_choice_goes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(cli._BAR, "delay", 0.0)
+    X, y = some_classes()
+    np.savetxt(tmp_path / "rows.csv", np.c_[X, y], delimiter=",", header="a,b,c,d,e,f,y", comments="")
+    train = ["train", str(tmp_path / "rows.csv"), "--target", "y", "--cv", "3", "--alphas", "4"]
+    with on_terminal() as terminal:
+        assert cli.main(train) == 0
+    assert "choosing:   0%|" in terminal.getvalue() and " 0/12 [" in terminal.getvalue()  # and is cleared away
+    assert "GDClassifierCV" not in capsys.readouterr().out
+    with on_terminal() as terminal:
+        assert cli.main([*train, "--quiet"]) == 0
+    assert terminal.getvalue() == ""
+    assert cli.main(train) == 0
+    assert capsys.readouterr().err == ""

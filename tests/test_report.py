@@ -126,9 +126,9 @@ def test_numbers_are_those_of_the_fit(hostile):
         shown = [float(cell.replace(",", "")) for cell in scores[name]]
         np.testing.assert_allclose(shown, [value, constant], rtol=1e-4, atol=0.51 if abs(value) > 1e4 else 0)
     weights = dict(zip(model.encoder.features, model.estimator.coef_, strict=True))
-    rows = [row for row in page.rows["coefficients"] if len(row) == 4][1:]
+    rows = [row for row in page.rows["coefficients"] if len(row) == 3][1:]
     assert {row[0] for row in rows} == set(weights)
-    for name, weight, _effect, *_ in rows:
+    for name, weight, _ in rows:
         np.testing.assert_allclose(float(weight), weights[name], rtol=1e-4)
     effects = [abs(float(row[2])) for row in rows]
     assert effects == sorted(effects, reverse=True)
@@ -162,8 +162,9 @@ def test_pictures_come_for_light_and_dark_pages(hostile):
             "Confusion",
         ),
         (("--target", "town", "--max-iter", "1"), "Calibration"),
+        (("--target", "town", "--drop", "dear", "--max-iter", "1", "--cv", "3", "--alphas", "3"), "Calibration"),
     ],
-    ids=["two classes, chosen", "hinge, none held out", "softmax, not converged"],
+    ids=["two classes, chosen", "hinge, none held out", "softmax, not converged", "none of a grid converged"],
 )
 def test_every_kind_of_model_has_its_page(houses_csv, capfd, more, title):
     _, err = succeed(capfd, "train", houses_csv, *more, "--report", "r.html", "--out", "m.gdf", "--plot", "p.svg")
@@ -207,3 +208,31 @@ def test_a_browser_shows_it(hostile, tmp_path):
         assert len(np.unique(shades, axis=0)) > 50, "words, bars and the surface have many colours"
     seen = browse(tmp_path, address, "--dump-dom")
     assert "&lt;script&gt;alert" in seen and "<script" not in seen
+
+
+FRAME = """<iframe id="page" src="{address}" style="width: {width}px; height: 800px; border: 0"></iframe>
+<p id="said"></p>
+<script>
+onload = () => {{
+  const page = document.getElementById("page").contentDocument
+  const wide = [page.documentElement, ...page.querySelectorAll("section, .scroll, td, th")].filter(
+    part => part.scrollWidth > part.clientWidth + 1)
+  const found = wide.map(part => part.outerHTML.slice(0, 200)).join(" | ")
+  document.getElementById("said").textContent = `wide: ${{found}} end`
+}}
+</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "more", [("--drop", "dear"), ("--drop", "dear", "--target", "town")], ids=["number", "classes"]
+)
+def test_nothing_is_wider_than_a_phone(houses_csv, capfd, tmp_path, more):
+    target = () if "--target" in more else ("--target", "price")
+    succeed(capfd, "train", houses_csv, *target, *more, "--report", "r.html")
+    for width in (1280, 360):
+        frame = tmp_path / "frame.html"
+        frame.write_text(FRAME.format(address=pathlib.Path("r.html").absolute().as_uri(), width=width))
+        options = ("--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom")
+        assert "wide:  end" in browse(tmp_path, frame.as_uri(), *options)

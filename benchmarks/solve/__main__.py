@@ -1,14 +1,20 @@
 """Run the race: `python -m benchmarks.solve --problems a9a,mnist --libraries gdfast,glum --scale small`.
 
-Results of earlier runs are kept, so that parts add up; `--report` writes the page from them alone.
+Results of earlier runs are kept, so that parts add up: `--resume` goes on where a run ended, `--report` writes the page
+from what there is. `--optima` looks for the optima alone; that takes long, but no time is taken, so that the machine
+need not be quiet for it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pathlib
 import sys
+import time
 from collections.abc import Callable
+
+from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import facts
 from benchmarks.solve import optimum, page, race
@@ -16,8 +22,10 @@ from benchmarks.solve.libraries import LIBRARIES
 from benchmarks.solve.problems import PROBLEMS
 from benchmarks.solve.results import GOALS, Result, load, save
 from benchmarks.solve.task import Problem, Task
+from benchmarks.solve.worker import Worker
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".benchmarks" / "solve"
 SCALES = {"full": 1.0, "small": 0.01}
 
 
@@ -26,17 +34,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     folder: pathlib.Path = options.out / options.scale
     folder.mkdir(parents=True, exist_ok=True)
-    for name in [] if options.report else options.problems:
-        try:
-            task = PROBLEMS[name].make(SCALES[options.scale])
-        except FileNotFoundError as error:
-            print(f"{name}: left out: {error}")
-            continue
-        result = _run(PROBLEMS[name], task, options, folder)
-        save(folder / f"{name}.json", result)
-        print(_line(name, load(folder / f"{name}.json")), flush=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(threadpool_limits(1))  # threads of this process's BLAS would spin beside the contestants
+        workers = {
+            name: stack.enter_context(Worker(f"benchmarks.solve.libraries.{name}", folder / f"log-{name}.txt"))
+            for name in LIBRARIES
+            if name in options.libraries
+        }
+        for name in [] if options.report else options.problems:
+            if not (options.resume and (folder / f"{name}.json").exists()):
+                _run(PROBLEMS[name], workers, options, folder)
+    if options.optima:
+        return 0
     results = {name: load(folder / f"{name}.json") for name in PROBLEMS if (folder / f"{name}.json").exists()}
-    target = ROOT / "docs" / "solve.md" if options.scale == "full" else folder / "solve.md"
+    target = ROOT / "docs" / "solve.md" if folder == KEPT / "full" else folder / "solve.md"
     page.write(results, target)
     print(f"written: {target}")
     return 0
@@ -56,21 +67,32 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     problems, libraries = tuple(PROBLEMS), LIBRARIES
     parser.add_argument("--problems", type=some_of(problems), default=problems, help=", ".join(problems))
     parser.add_argument("--libraries", type=some_of(libraries), default=libraries, help=", ".join(libraries))
-    parser.add_argument("--repeats", type=int, default=3, help="rounds; times are medians over them")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds; the best times are medians over them")
     parser.add_argument("--limit", type=float, default=60.0, help="most seconds of a solver's way through its budgets")
     parser.add_argument("--scale", choices=SCALES, default="full", help="small: a hundredth of the rows")
-    kept = ROOT / ".benchmarks" / "solve"
-    parser.add_argument("--out", type=pathlib.Path, default=kept, help="where results are kept")
+    parser.add_argument("--out", type=pathlib.Path, default=KEPT, help="where results are kept; the page too, if given")
+    parser.add_argument("--optima", action="store_true", help="find the optima, time nobody")
+    parser.add_argument("--resume", action="store_true", help="only problems that there is no result of")
     parser.add_argument("--report", action="store_true", help="write the report from the results there are")
     return parser.parse_args(arguments)
 
 
-def _run(problem: Problem, task: Task, options: argparse.Namespace, folder: pathlib.Path) -> Result:
+def _run(problem: Problem, workers: dict[str, Worker], options: argparse.Namespace, folder: pathlib.Path) -> None:
+    start = time.perf_counter()
+    try:
+        task = problem.make(SCALES[options.scale])
+    except FileNotFoundError as error:
+        print(f"{problem.name}: left out: {error}")
+        return
     print(f"{problem.name}: X {_rows(task)}", flush=True)
     best = optimum.find(problem, task, folder)
-    modules = {name: f"benchmarks.solve.libraries.{name}" for name in LIBRARIES if name in options.libraries}
-    entrants, missing = race.race(task, modules, best, repeats=options.repeats, limit=options.limit, folder=folder)
-    return Result(_rows(task), facts(), best, entrants, missing)
+    if not options.optima:
+        rules = {"repeats": options.repeats, "limit": options.limit, "judge": problem.judge}
+        entrants, missing = race.race(task, workers, best, **rules)
+        kept = folder / f"{problem.name}.json"
+        save(kept, Result(_rows(task), facts(), best, entrants, missing))
+        print(_line(problem.name, load(kept)))
+    print(f"  {time.perf_counter() - start:.0f} s", flush=True)
 
 
 def _rows(task: Task) -> str:

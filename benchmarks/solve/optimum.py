@@ -70,8 +70,8 @@ def _solve(problem: Problem, task: Task, folder: pathlib.Path) -> Optimum:
 
 
 def _tightest(library: str, solver: str, task: Task, folder: pathlib.Path) -> float:
-    with Worker(f"benchmarks.solve.libraries.{library}", task, folder / f"optimum-{library}.txt") as worker:
-        offers = worker.start().offers
+    with Worker(f"benchmarks.solve.libraries.{library}", folder / f"optimum-{library}.txt") as worker:
+        offers = worker.take(task).offers
         index = next((index for index, offer in enumerate(offers) if offer.name == solver), None)
         if index is None:
             raise LookupError("it has no such solver for this task, or is not installed")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from benchmarks.report import table
 from benchmarks.solve import plot
 from benchmarks.solve.problems import PROBLEMS
-from benchmarks.solve.race import Curve
+from benchmarks.solve.race import BEHIND, CLOSE, CONTENDS, LEAST_CALL, LEAST_TIME, PATIENCE, Curve
 from benchmarks.solve.results import GOALS, OURS, Arrival, Result
 from benchmarks.solve.task import Problem
+from benchmarks.solve.worker import WARM_UP_ROWS
 
 __all__ = ["write"]
 
-HEAD = """# The race to the optimum
+HEAD = f"""# The race to the optimum
 
 Written by `make compare` (`python -m benchmarks.solve`), wins and losses alike. Do not edit.
 
@@ -22,13 +24,26 @@ Every library minimises the same objective, mean loss plus penalty with a free b
 is that of a whole call: conversion of the data, set-up, descent. What the weights are worth is evaluated in float64,
 by none of the contestants. Each solver runs at budgets from loose to tight; its time to a goal is that of the
 quickest budget that comes within that relative distance of the optimum, (E - E*) / E*. Each library has a process of
-its own, all have two threads, calls take turns, times are medians. Whoever needs far longer than gdfast has run once,
-or was stopped. The optimum is the lowest error that anybody came to; it was sought with tolerances of 1e-12 by gdfast
-and by a solver of another library, and how far apart those two ended is stated.
+its own, all have two threads; a call on {WARM_UP_ROWS} rows goes before, and does not count, so that what a library
+compiles or sets up when first used does not either. The optimum is the lowest error that anybody came to; it was
+sought with tolerances of 1e-12 by gdfast and by a solver of another library, and how far apart those two ended is
+stated.
 
 A ratio is the time of the best other solver of all libraries over that of gdfast, whose only setting is `tol`: **bold**
 where gdfast is behind.
+
+**Who may run for how long.** In a first round, one after the other, all solvers go through their budgets, until they
+are within {CLOSE:g} or make no progress: gdfast first, then the one that the optimum was sought with. These two may
+take a minute each; the others, while none has come to both goals, {PATIENCE} times the longest time of gdfast. Once one
+has, calls end after {BEHIND} times the best time of all others to the tighter goal, all calls of a solver after twice
+that; after 1.5 times and 2 times where that is beyond {PATIENCE} times gdfast's: what takes longer is not the best
+other, whatever it comes to. A budget is left out where, going by the one before, it would take longer. Nobody is
+stopped before {LEAST_CALL:g} s in a call and {LEAST_TIME:g} s in all, nor let run for more than a minute. "Stopped" in
+the tables means that, and no more. Then come rounds in which calls take turns: of gdfast and of all others those that
+came to a goal within {CONTENDS} times the best time of gdfast, or of all others. Their times are medians over all
+rounds, the times of those further behind come from the first.
 """
+NOTHING = "Nothing has been measured yet."
 
 
 def write(results: dict[str, Result], page: pathlib.Path) -> None:
@@ -36,11 +51,12 @@ def write(results: dict[str, Result], page: pathlib.Path) -> None:
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
     rows = [_row(PROBLEMS[name], result) for name, result in results.items()]
-    parts = [HEAD.strip(), _summary(results), _table(_COLUMNS, rows)]
+    parts = [HEAD.strip(), _summary(results) or NOTHING, table(_COLUMNS, rows) if rows else ""]
     for name, result in results.items():
         plot.draw(result, PROBLEMS[name].title, folder / f"{name}.svg")
         parts += _problem(PROBLEMS[name], result, f"{page.stem}/{name}.svg")
-    parts += ["## The libraries", _notes(results.values())]
+    if results:
+        parts += ["## The libraries, and what each could do better", _notes(results.values())]
     page.write_text("\n\n".join(part for part in parts if part) + "\n")
 
 
@@ -97,8 +113,8 @@ def _problem(problem: Problem, result: Result, picture: str) -> list[str]:
     goals = [f"to {goal:g}" for goal in GOALS]
     columns = ("solver", *goals, "nearest", "remarks")
     rows = sorted((_solver_row(result, *pair) for pair in result.curves()), key=lambda row: row[0])
-    table = _table(columns, [cells for _, cells in rows])
-    return [f"## {problem.title}", " ".join(part for part in about if part), f"![{problem.title}]({picture})", table]
+    times = table(columns, [cells for _, cells in rows])
+    return [f"## {problem.title}", " ".join(part for part in about if part), f"![{problem.title}]({picture})", times]
 
 
 def _promise(result: Result) -> str:
@@ -151,8 +167,3 @@ def _notes(results: Iterable[Result]) -> str:
     lines = [f"- {entrant.version}. {entrant.note}" for entrant in seen.values()]
     lines += [f"- {name} took no part: {why}." for name, why in missing.items()]
     return "\n".join(lines)
-
-
-def _table(columns: Sequence[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

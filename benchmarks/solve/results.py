@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmarks.solve.optimum import Optimum
-from benchmarks.solve.race import Curve, Entrant, Point
+from benchmarks.solve.race import GOALS, Curve, Entrant, Point
 
 __all__ = ["GOALS", "Arrival", "Result", "load", "save"]
 
-GOALS = (1e-3, 1e-6)
 OURS = "gdfast"
 
 

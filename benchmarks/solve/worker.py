@@ -1,4 +1,4 @@
-"""A process per library: loads the task once, times calls, and may hang or crash without harm to anybody else."""
+"""A process per library: takes one task after another, times calls, and may hang or crash without harm to others."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from benchmarks import THREADS
 from benchmarks.solve.library import Library, Solver
 from benchmarks.solve.task import Task
 
-__all__ = ["Answer", "Died", "Listing", "Offer", "Worker", "step_label"]
+__all__ = ["Answer", "Died", "Listing", "Offer", "TooLong", "Worker", "step_label"]
 
 SHORT = 0.05  # seconds: a call that takes less is repeated, and the median counts
 WARM_UP_ROWS = 300
 MOST_DENSE = 2**31  # bytes that a sparse matrix may have when made dense
-START = 180.0  # seconds to import a library and to compile what it compiles at run time
+START = 180.0  # seconds to import a library and to look at a task
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,11 @@ class Answer:
 
 
 class Died(Exception):
-    """The process ended, or was ended because it took too long."""
+    """The process ended."""
+
+
+class TooLong(Died):
+    """It was ended because it took too long."""
 
 
 def step_label(knob: str, step: tuple[str, Any]) -> str:
@@ -81,31 +85,37 @@ class Worker:
     ----------
     module : str
         Of the adapter.
-    task : Task
     log : Path
         Where what the library prints goes.
     """
 
-    def __init__(self, module: str, task: Task, log: pathlib.Path) -> None:
-        self.module, self.task, self.log = module, task, log
+    def __init__(self, module: str, log: pathlib.Path) -> None:
+        self.module, self.log = module, log
         self._process: Any = None
         self._connection: Any = None
+        self._task: Task | None = None
         self.listing = Listing()
 
-    def start(self) -> Listing:
-        """Start the process if there is none, and say what the library offers."""
+    def take(self, task: Task) -> Listing:
+        """Hand over a task, in place of the one before; says what the library offers for it."""
+        self._task = task
+        if self.listing.missing:
+            return self.listing
         if self._process is None:
             spawn = multiprocessing.get_context("spawn")
             self._connection, theirs = spawn.Pipe()
             self._process = spawn.Process(target=_serve, args=(theirs, self.module, self.log), daemon=True)
             self._process.start()
             theirs.close()
-            self.listing = self._ask(self.task, START)
+        self.listing = self._ask(task, START)
+        if self.listing.missing:
+            self.stop()
         return self.listing
 
     def call(self, solver: int, step: tuple[str, Any], timeout: float, *, warm_up: bool = False) -> Answer:
         """One complete call; `Died` if there is no answer in time."""
-        self.start()
+        if self._process is None and self._task is not None:
+            self.take(self._task)
         answer: Answer = self._ask((solver, step, warm_up), timeout)
         return answer
 
@@ -120,7 +130,7 @@ class Worker:
             self.stop()
             raise Died(f"the process ended with code {code}") from None
         self.stop()
-        raise Died(f"stopped after {timeout:.0f} s")
+        raise TooLong(f"stopped after {timeout:.3g} s")
 
     def stop(self) -> None:
         """End the process, whatever it does."""
@@ -141,7 +151,7 @@ class Worker:
 
 
 def _serve(connection: Connection, module: str, log: pathlib.Path) -> None:
-    """Answer until the parent is gone."""
+    """Answer until the parent is gone: tasks with what there is for them, solvers and steps with calls."""
     with contextlib.suppress(EOFError):
         _redirect_output(log)
         task: Task = connection.recv()
@@ -150,13 +160,15 @@ def _serve(connection: Connection, module: str, log: pathlib.Path) -> None:
         except ImportError as error:
             connection.send(Listing(missing=f"{type(error).__name__}: {error}"))
             return
-        solvers = [solver for solver in library.solvers(task) if _possible(solver, task)]
-        offers = tuple(Offer(solver.name, _steps(solver, task), solver.knob) for solver in solvers)
-        connection.send(Listing(version=_version(library.PACKAGE), note=library.NOTE, offers=offers))
-        few = task.share(0, least=WARM_UP_ROWS)
         while True:
-            index, step, warm_up = connection.recv()
-            connection.send(_timed(solvers[index], few if warm_up else task, step, log))
+            solvers = [solver for solver in library.solvers(task) if _possible(solver, task)]
+            offers = tuple(Offer(solver.name, _steps(solver, task), solver.knob) for solver in solvers)
+            connection.send(Listing(version=_version(library.PACKAGE), note=library.NOTE, offers=offers))
+            few = task.share(0, least=WARM_UP_ROWS)
+            while not isinstance(message := connection.recv(), Task):
+                index, step, warm_up = message
+                connection.send(_timed(solvers[index], few if warm_up else task, step, log))
+            task = message
 
 
 def _redirect_output(log: pathlib.Path) -> None:

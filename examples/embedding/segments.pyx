@@ -58,7 +58,7 @@ cdef gd_status train(const gd_problem *problem, const gd_settings *settings, Wat
     cdef gd_status status = gd_state_init(&state, settings, size)
     if status != GD_OK:
         return status
-    hooks.poll, hooks.context = NULL, watch
+    hooks.poll, hooks.context, hooks.arrived = NULL, watch, NULL
     memcpy(state.weights, weights, size * sizeof(double))
     status = gd_descend(problem, NULL, settings, &hooks, after_epoch, &state, &report)
     memcpy(weights, state.answer, size * sizeof(double))

@@ -157,7 +157,7 @@ static void ended_before_its_turn(void) {
     data c = data_make(&r);
     limits l = bound(&c, 0);
     gd_settings s = plain_settings(GD_SOLVER_AUTO);
-    gd_hooks hooks = {NULL, &c};
+    gd_hooks hooks = {.context = &c};
     outcome o = descend(&c.problem, NULL, &s, c.weights, &hooks, stop_at_once);
     CHECK(o.status == GD_OK && o.report.reason == GD_STOP_CALLBACK && within(&c, o.state.answer), "status %d, reason %d", o.status, o.report.reason);
     outcome_free(&o);

@@ -204,7 +204,7 @@ static void hooks(void) {
             gd_settings s = plain_settings(all_solvers[s_at]);
             s.schedule = GD_AUTO, s.max_iter = 50;
             witness w = {.polls_allowed = 1 << 30, .stop_at = 2, .answer = 1, .size = c.size};
-            gd_hooks h = {poll, &w};
+            gd_hooks h = {.poll = poll, .context = &w};
             outcome o = descend(&c.problem, NULL, &s, NULL, &h, watch);
             CHECK(o.status == GD_OK && o.report.reason == GD_STOP_CALLBACK && o.report.n_iter == 2 && w.epochs == 2 && !w.wrong,
                   "solver %d: status %d reason %d epochs %d wrong %d", all_solvers[s_at], o.status, o.report.reason, w.epochs, w.wrong);
@@ -231,7 +231,7 @@ static void interruption(void) {
     double out[50], *z = room(r.n);
     for (int threads = 1; threads <= 3; threads += 2) {
         witness w = {.polls_allowed = 0};
-        gd_hooks h = {poll, &w};
+        gd_hooks h = {.poll = poll, .context = &w};
         gd_status status = gd_error_and_gradient(&c.problem, c.weights, c.weights + r.d, threads, &h, out, out + 1, out + 41);
         CHECK(status == (w.polls ? GD_INTERRUPTED : GD_OK) && w.polls == (threads == 1 || w.polls), "pass: status %d", status);
         w.polls = 0;
@@ -251,7 +251,7 @@ static void interruption(void) {
     }
     int64_t row, col;
     witness w = {.polls_allowed = 0};
-    gd_hooks h = {poll, &w};
+    gd_hooks h = {.poll = poll, .context = &w};
     CHECK(gd_find_not_finite(&c.problem.X, NULL, r.n, &h, &row, &col) == GD_INTERRUPTED, "polls %d", w.polls);
     free(z);
     data_free(&c);

@@ -107,10 +107,36 @@ static void interruption(void) {
     recipe r = {.n = 60000, .d = 20, .k = 1, .loss = gd_loss_log_loss, .codes = 1, .seed = 5};
     grid g = grid_of(&r, 0.0);
     int calls = 0;
-    gd_hooks hooks = {stop_at_once, &calls};
+    gd_hooks hooks = {.poll = stop_at_once, .context = &calls};
     gd_status status = descend_all(&g, 1e-10, 2, &hooks);
     CHECK(status == GD_INTERRUPTED && calls == 1, "status %d after %d calls", (int)status, calls);
     grid_free(&g);
+}
+
+typedef struct { int calls, fell; int64_t last, most, stop_at; } arrivals;
+
+static int count_arrivals(void *context, int64_t n_models) {
+    arrivals *a = context;
+    a->calls++, a->fell += n_models < a->last, a->last = n_models;
+    a->most = n_models > a->most ? n_models : a->most;
+    return a->calls == a->stop_at;
+}
+
+/* Whoever waits is told of every read, never of more models than there are, and may end the call. */
+static void waiting(int loss) {
+    recipe r = {.n = 20000, .d = 12, .k = 1, .loss = loss, .codes = loss == gd_loss_log_loss, .seed = 6};
+    for (int n_threads = 1; n_threads <= 2; n_threads++) {
+        grid g = grid_of(&r, 0.0);
+        arrivals a = {.stop_at = -1};
+        gd_hooks hooks = {.context = &a, .arrived = count_arrivals};
+        gd_status status = descend_all(&g, 1e-10, n_threads, &hooks);
+        CHECK(!status && a.calls > 1 && !a.fell && a.most > g.grid.n_models / 2 && a.most <= g.grid.n_models,
+              "%s: status %d, %d calls, the last %d", gd_loss_name(loss), (int)status, a.calls, (int)a.last);
+        a = (arrivals){.stop_at = 2};
+        status = descend_all(&g, 1e-10, n_threads, &hooks);
+        CHECK(status == GD_INTERRUPTED && a.calls == 2, "%s: status %d after %d calls", gd_loss_name(loss), (int)status, a.calls);
+        grid_free(&g);
+    }
 }
 
 /* Rows that validate and are far off make the first weights the best. */
@@ -316,6 +342,8 @@ void test_grid(void) {
     check_recipe(&wide, 0.0);
     check_recipe(&wide, 0.5);
     interruption();
+    waiting(gd_loss_log_loss);
+    waiting(gd_loss_squared_error);
     early_stopping();
     refusals();
     rules();

@@ -351,7 +351,7 @@ static void refusals(void) {
     grid g = grid_make(&r, 4, 0, NULL);
     double out[4 * 9], *w = g.weights;
     int calls = 0;
-    gd_hooks hooks = {stop_at_once, &calls};
+    gd_hooks hooks = {.poll = stop_at_once, .context = &calls};
     gd_status status = gd_grid_error_and_gradient(&g.grid, w, w, 2, &hooks, out, NULL, NULL, NULL);
     CHECK(status == GD_INTERRUPTED && calls == 1, "status %d, %d calls", status, calls);
     CHECK(gd_grid_error_and_gradient(&g.grid, w, w, 2, NULL, NULL, NULL, NULL, NULL) == GD_OK, "nothing asked for");

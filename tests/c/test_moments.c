@@ -349,7 +349,7 @@ static void interruption(void) {
     for (int n_threads = 1; n_threads <= 3; n_threads += 2)
         for (int most = 1;; most++) {
             limit l = {0, most};
-            gd_hooks hooks = {stop_at, &l};
+            gd_hooks hooks = {.poll = stop_at, .context = &l};
             gd_status status = run(&t, n_threads, &hooks);
             CHECK(status == (l.polls >= most ? GD_INTERRUPTED : GD_OK) && l.polls <= most, "poll %d of %d, %d", most, l.polls, status);
             if (status == GD_OK) {

@@ -140,7 +140,7 @@ static int refuse(void *context) {
 static void interruption(void) {
     recipe r = {.n = 200, .d = 3000, .k = 1, .loss = gd_loss_log_loss, .l2 = 0.1, .seed = 5};
     data c = data_make(&r);
-    gd_hooks hooks = {refuse, NULL};
+    gd_hooks hooks = {.poll = refuse};
     gd_settings settings = plain_settings(GD_SOLVER_AUTO);
     for (int threads = 1; threads < 4; threads += 2) {
         gd_span span;

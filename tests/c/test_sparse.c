@@ -456,7 +456,7 @@ static void huge_width(void) {
                           .n = N, .n_outputs = 1, .loss = gd_loss_log_loss, .fit_intercept = 1, .l2 = 1e-3};
     for (int i = 0; i < N_SOLVERS; i++) {
         int polls = 0;
-        gd_hooks hooks = {stop, &polls};
+        gd_hooks hooks = {.poll = stop, .context = &polls};
         gd_settings s = plain_settings(all_solvers[i]);
         s.batch_size = 32, s.max_iter = 100;
         outcome o = descend(&problem, NULL, &s, NULL, &hooks, NULL);

@@ -48,6 +48,26 @@ static void any_number_of_threads(void) {
         }
 }
 
+/* Whole descents of problems whose passes take some ten microseconds, less than a thread takes to start: none is. */
+static void none_for_little_work(void) {
+    static const int64_t sizes[][2] = {{100, 5}, {1000, 10}, {10000, 20}, {200000, 20}};
+    for (int loss = 0; loss < GD_N_LOSSES; loss++)
+        for (int i = 0; i < 4; i++)
+            for (int solver = 0; solver < N_SOLVERS; solver++) {
+                recipe r = {.n = sizes[i][0], .d = sizes[i][1], .k = 1, .loss = loss, .l2 = 1e-3, .seed = 5};
+                if (i == 3 && (loss || all_solvers[solver] > GD_SOLVER_GD)) continue;
+                data c = data_make(&r);
+                gd_settings s = plain_settings(all_solvers[solver]);
+                s.n_threads = 8;
+                long before = fault_threads_ever();
+                outcome o = descend(&c.problem, NULL, &s, NULL, NULL, NULL);
+                long started = fault_threads_ever() - before;
+                CHECK(i < 3 ? !started : started > 0, "loss %d solver %d: %ld threads for %ld rows", loss, all_solvers[solver], started, (long)r.n);
+                outcome_free(&o);
+                data_free(&c);
+            }
+}
+
 /* ---- several callers --------------------------------------------------------------------------------------------- */
 
 typedef struct caller { const data *c; const gd_settings *settings; const outcome *expected; double pass[MOST]; int wrong; } caller;
@@ -96,7 +116,7 @@ static void interrupted_threads(void) {
     gd_settings s = plain_settings(GD_SOLVER_GD);
     s.n_threads = 3, s.max_iter = 1 << 30;
     int polls = 0;
-    gd_hooks hooks = {stop_at_third, &polls};
+    gd_hooks hooks = {.poll = stop_at_third, .context = &polls};
     outcome o = descend(&c.problem, NULL, &s, NULL, &hooks, NULL);
     CHECK(o.status == GD_INTERRUPTED && polls == 3, "status %d after %d polls", o.status, polls);
     outcome_free(&o);
@@ -143,6 +163,7 @@ static void hostile_state(void) {
 
 void test_threads(void) {
     any_number_of_threads();
+    none_for_little_work();
     callers_at_once();
     interrupted_threads();
     hostile_state();
@@ -191,7 +212,7 @@ void test_fork(void) {
     /* under ASan its allocator may be locked by another thread at the moment of a fork, for ever in the child */
     int most = UNDER_ASAN ? 0 : 50;
     forker f = {&c, expected, 0, 0};
-    gd_hooks hooks = {fork_now, &f};
+    gd_hooks hooks = {.poll = fork_now, .context = &f};
     double out[MOST];
     for (int i = 0; f.forks < most && i < 5000; i++) /* the other threads may have done it all before the caller polls */
         CHECK(evaluate(&c, 3, &hooks, out) == GD_OK && !memcmp(out, expected, sizeof *out * (size_t)(c.size + 1)), "parent, round %d", i);

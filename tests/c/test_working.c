@@ -110,7 +110,7 @@ static void interruption(void) {
     gd_settings s = tight(2);
     for (int allowed = 0; allowed < 2; allowed++) {
         int left = allowed;
-        gd_hooks hooks = {poll, &left};
+        gd_hooks hooks = {.poll = poll, .context = &left};
         outcome o = descend(&c.problem, NULL, &s, NULL, &hooks, NULL);
         CHECK(outcome_finite(&o) && (o.status == GD_INTERRUPTED || (o.status == GD_OK && left >= 0)), "status %d", o.status);
         outcome_free(&o);
