@@ -346,8 +346,8 @@ class GradientDisplay:
             steps = axes.secondary_yaxis("right")
             steps.set_yticks(places, [number(step) for step in -self.eta * values], fontsize="small")
             words = f"step −η ∂E/∂w\nη = {number(self.eta)}"
-            place: dict[str, Any] = dict(textcoords="offset points", ha="left", va="top", fontsize="small")
-            axes.annotate(words, (1, 0), (6, -16), xycoords="axes fraction", **place)  # below the numbers of the axis
+            below: dict[str, Any] = dict(textcoords="offset points", ha="left", va="top", fontsize="small")
+            axes.annotate(words, (1, 0), (6, -16), xycoords="axes fraction", **below)  # below the numbers of the axis
 
     def _title(self, axes: Axes, rest: Doubles) -> None:
         norm = float(np.linalg.norm(self.gradient))
