@@ -129,6 +129,8 @@ cdef extern from "gdfast.h" nogil:
 cdef gd_status gd_error_and_gradient(const gd_problem *problem, const double *coef, const double *intercept,
                                      int n_threads, const gd_hooks *hooks, double *error, double *grad_coef,
                                      double *grad_intercept) noexcept nogil
+cdef gd_status gd_errors(const gd_problem *problem, int64_t n_points, const double *coef, const double *intercept,
+                         int narrow, int n_threads, const gd_hooks *hooks, double *error) noexcept nogil
 cdef gd_status gd_scores(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
                          const gd_hooks *hooks, void *out, int out_is_float) noexcept nogil
 cdef gd_status gd_find_not_finite(const gd_matrix *X, const int64_t *rows, int64_t n, const gd_hooks *hooks,

@@ -66,6 +66,9 @@ class Grid:
 def error_and_gradient(
     problem: Problem, coef: _Doubles, intercept: _Doubles, n_threads: int = 1
 ) -> tuple[float, _Doubles, _Doubles]: ...
+def errors(
+    problem: Problem, coef: _Doubles, intercept: _Doubles, *, narrow: bool = False, n_threads: int = 1
+) -> _Doubles: ...
 def grid_error_and_gradient(
     grid: Grid, coef: _Doubles, intercept: _Doubles, n_threads: int = 1
 ) -> tuple[_Doubles, _Doubles, _Doubles, _Doubles]: ...

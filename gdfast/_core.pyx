@@ -211,6 +211,27 @@ def error_and_gradient(Problem problem, const double[:, ::1] coef, const double[
     return error, grad_coef, grad_intercept
 
 
+def errors(Problem problem, const double[:, :, ::1] coef, const double[:, ::1] intercept, *, bint narrow=False,
+           int n_threads=1):
+    """E (n_points,) at weights coef (n_points, k, d) and biases intercept (n_points, k), from one read of X.
+
+    narrow: log_loss of one output to about 1e-6 of itself, in half the time.
+    """
+    cdef int64_t n = coef.shape[0]
+    cdef gd_hooks hooks = make_hooks()
+    cdef gd_status status
+    if n < 1 or coef.shape[1] != problem.k or coef.shape[2] != problem.d:
+        raise ValueError(f"coef must be of shape (n_points, {problem.k}, {problem.d}) with a point at least")
+    if intercept.shape[0] != n or intercept.shape[1] != problem.k:
+        raise ValueError(f"intercept must be of shape ({n}, {problem.k})")
+    out = np.empty(n)
+    cdef double[::1] e = out
+    with nogil:
+        status = gd_errors(&problem.c, n, &coef[0, 0, 0], &intercept[0, 0], narrow, n_threads, &hooks, &e[0])
+    raise_status(status, problem)
+    return out
+
+
 def scores(Problem problem, const double[:, ::1] coef, const double[::1] intercept, cnp.ndarray out, int n_threads=1):
     """Write z = X w + b + offset into out (n, k) or (n,), C-contiguous float64 or float32."""
     cdef gd_hooks hooks = make_hooks()

@@ -4,6 +4,8 @@
 cdef extern from "gdfast.h" nogil:
     gd_status _error_and_gradient "gd_error_and_gradient"(const gd_problem *, const double *, const double *, int,
                                                           const gd_hooks *, double *, double *, double *)
+    gd_status _errors "gd_errors"(const gd_problem *, int64_t, const double *, const double *, int, int,
+                                  const gd_hooks *, double *)
     gd_status _scores "gd_scores"(const gd_problem *, const double *, const double *, int, const gd_hooks *, void *,
                                   int)
     gd_status _find_not_finite "gd_find_not_finite"(const gd_matrix *, const int64_t *, int64_t, const gd_hooks *,
@@ -37,6 +39,10 @@ cdef gd_status gd_error_and_gradient(const gd_problem *problem, const double *co
                                      int n_threads, const gd_hooks *hooks, double *error, double *grad_coef,
                                      double *grad_intercept) noexcept nogil:
     return _error_and_gradient(problem, coef, intercept, n_threads, hooks, error, grad_coef, grad_intercept)
+
+cdef gd_status gd_errors(const gd_problem *problem, int64_t n_points, const double *coef, const double *intercept,
+                         int narrow, int n_threads, const gd_hooks *hooks, double *error) noexcept nogil:
+    return _errors(problem, n_points, coef, intercept, narrow, n_threads, hooks, error)
 
 cdef gd_status gd_scores(const gd_problem *problem, const double *coef, const double *intercept, int n_threads,
                          const gd_hooks *hooks, void *out, int out_is_float) noexcept nogil:

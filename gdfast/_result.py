@@ -125,6 +125,8 @@ class DescentResult:
         Estimate of ``(E - E*) / |E*|`` at the end; NaN where the solver has none.
     state : RuleState
         Where the rule stands, to go on from.
+    fit_intercept : bool
+        Whether the bias was fitted too, or stayed what it was.
 
     Examples
     --------
@@ -149,6 +151,7 @@ class DescentResult:
     n_passes: int
     suboptimality: float
     state: RuleState
+    fit_intercept: bool = True
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the numbers, and the curves of the errors."""
@@ -193,7 +196,7 @@ _REASONS = {
 
 
 def descent_result(
-    weights: Doubles, report: dict[str, Any], settings: dict[str, Any], shape: Shape, *, validated: bool
+    weights: Doubles, report: dict[str, Any], settings: dict[str, Any], shape: Shape, **more: bool
 ) -> DescentResult:
     """The engine's report in the caller's terms, and the warnings that go with it."""
     warn_of_missing(report["missing_threads"])
@@ -202,7 +205,7 @@ def descent_result(
         from sklearn.exceptions import ConvergenceWarning
 
         warn(text, ConvergenceWarning)
-    return silent_result(weights, report, settings, shape, validated=validated)
+    return silent_result(weights, report, settings, shape, **more)
 
 
 def warn_of_missing(n_threads: int) -> None:
@@ -212,7 +215,13 @@ def warn_of_missing(n_threads: int) -> None:
 
 
 def silent_result(
-    weights: Doubles, report: dict[str, Any], settings: dict[str, Any], shape: Shape, *, validated: bool
+    weights: Doubles,
+    report: dict[str, Any],
+    settings: dict[str, Any],
+    shape: Shape,
+    *,
+    validated: bool,
+    fit_intercept: bool = True,
 ) -> DescentResult:
     """The engine's report in the caller's terms."""
     coef, intercept = shape.split(weights)
@@ -237,6 +246,7 @@ def silent_result(
         n_passes=report["n_passes"],
         suboptimality=report["suboptimality"],
         state=RuleState(**report["state"]),
+        fit_intercept=fit_intercept,
     )
 
 

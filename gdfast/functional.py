@@ -199,7 +199,12 @@ def scores(
 
 
 def scores_in_blocks(
-    X: Matrix, coef: ArrayLike, intercept: ArrayLike = 0.0, *, n_threads: int | None = None
+    X: Matrix,
+    coef: ArrayLike,
+    intercept: ArrayLike = 0.0,
+    *,
+    in_double: bool = False,
+    n_threads: int | None = None,
 ) -> Iterator[tuple[slice, Scores]]:
     """Raw scores of a block of rows at a time, for answers that need no scores of all rows.
 
@@ -207,6 +212,8 @@ def scores_in_blocks(
     ----------
     X, coef, intercept, n_threads
         As in `scores`.
+    in_double : bool, default=False
+        Compute in float64 whatever the type of X.
 
     Yields
     ------
@@ -229,7 +236,8 @@ def scores_in_blocks(
     """
     X = as_rows(X)
     weights, biases, single = read_model(coef, intercept, X.shape[1])
-    n, k, dtype, n_threads = X.shape[0], weights.shape[0], type_of_scores(X), threads(n_threads)
+    n, k, n_threads = X.shape[0], weights.shape[0], threads(n_threads)
+    dtype = np.dtype(np.float64) if in_double else type_of_scores(X)
     size = min(n, max(1, _BLOCK_BYTES // (k * dtype.itemsize)))
     out = np.empty(size if single else (size, k), dtype=dtype)
     for start in range(0, n, size):
@@ -246,9 +254,9 @@ def type_of_scores(X: ReadRows) -> np.dtype[Any]:
 
 
 def _write_scores(X: ReadRows, weights: Doubles, biases: Doubles, offset: Any, out: Scores, n_threads: int) -> None:
-    k = weights.shape[0]
+    k, wide = weights.shape[0], out.dtype == np.float64
     nothing = np.broadcast_to(np.float64(0.0), (X.shape[0], k))
-    problem = _core.Problem(X, nothing, loss="squared_error", n_outputs=k, offset=offset)
+    problem = _core.Problem(X, nothing, loss="squared_error", n_outputs=k, offset=offset, double_lanes=wide)
     _core.scores(problem, weights, biases, out, n_threads)
 
 
@@ -463,7 +471,8 @@ def gradient_descent(
             overflow_message(X, reach, rows) if overflow else divergence_message(report, settings["eta0"])
         )
     report["vanished"] = vanishes(report["error"], loss, reach)
-    return descent_result(weights, report, settings, shape, validated=validation is not None)
+    more = {"validated": validation is not None, "fit_intercept": terms["fit_intercept"]}
+    return descent_result(weights, report, settings, shape, **more)
 
 
 def _validation_problem(

@@ -93,6 +93,15 @@ void *gd_cut(gd_cutter *cutter, int64_t count, int64_t size) {
     return cutter->base ? cutter->base + at : NULL;
 }
 
+void gd_cut_csr(gd_cutter *cutter, int sparse, gd_scratch *s) {
+    s->values = gd_cut(cutter, sparse ? GD_CSR_ENTRIES : 0, 8);
+    s->columns = gd_cut(cutter, sparse ? GD_CSR_ENTRIES : 0, 4);
+    s->starts = gd_cut(cutter, sparse ? GD_BLOCK_ROWS + 1 + GD_LANES_D : 0, 8);
+    s->from = gd_cut(cutter, sparse ? GD_BLOCK_ROWS : 0, 8);
+    s->to = gd_cut(cutter, sparse ? GD_BLOCK_ROWS : 0, 8);
+    s->bad = gd_cut(cutter, 1, 8);
+}
+
 static void cut_all(gd_engine *engine, gd_cutter *cutter) {
     const gd_pass *pass = &engine->pass;
     int64_t size = pass->doubles ? 8 : 4, rows = pass->tile_rows;
@@ -115,12 +124,7 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
         s.room = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         s.probe = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         s.slopes = gd_cut(cutter, GD_BLOCK_ROWS, 8);
-        s.values = gd_cut(cutter, pass->sparse ? GD_CSR_ENTRIES : 0, 8);
-        s.columns = gd_cut(cutter, pass->sparse ? GD_CSR_ENTRIES : 0, 4);
-        s.starts = gd_cut(cutter, pass->sparse ? GD_BLOCK_ROWS + 1 + GD_LANES_D : 0, 8);
-        s.from = gd_cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
-        s.to = gd_cut(cutter, pass->sparse ? GD_BLOCK_ROWS : 0, 8);
-        s.bad = gd_cut(cutter, 1, 8);
+        gd_cut_csr(cutter, pass->sparse, &s);
         if (engine->scratch) engine->scratch[t] = s;
     }
     engine->weights = gd_cut(cutter, pass->k == 1 ? pass->d_pad : pass->d * (pass->sparse ? pass->k_pad : pass->k), size);

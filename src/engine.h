@@ -81,6 +81,9 @@ void gd_release(void *memory);
 typedef struct gd_cutter { char *base; int64_t used; } gd_cutter;
 void *gd_cut(gd_cutter *cutter, int64_t count, int64_t size);
 
+/* What reading CSR rows takes, next to nothing where they are not sparse. */
+void gd_cut_csr(gd_cutter *cutter, int sparse, gd_scratch *s);
+
 /* n_threads, or fewer: below about 2^20 multiplications a thread costs more than it brings. */
 int gd_threads_for(double columns, const gd_problem *problem, int n_threads);
 

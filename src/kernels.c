@@ -2,6 +2,7 @@
  * between target pragmas and carries a suffix. See DESIGN section "Dispatch"; the choice among them is in dispatch.c. */
 #include "kernels.h"
 #include "many.h"
+#include "points.h"
 
 #include <math.h>
 #include <stdatomic.h>

@@ -70,6 +70,8 @@ typedef struct gd_steps {
 
 typedef struct gd_many_pass gd_many_pass;       /* many.h */
 typedef struct gd_many_scratch gd_many_scratch;
+typedef struct gd_points gd_points;             /* points.h */
+typedef struct gd_points_scratch gd_points_scratch;
 
 /* Entries in pairs: [0] float lanes, [1] double lanes. Rows are numbered within the problem (problem->rows applies). */
 typedef struct gd_kernels {
@@ -128,6 +130,10 @@ typedef struct gd_kernels {
     /* Error and gradient of many models over rows first ... first + count - 1 (count <= GD_BLOCK_ROWS) from one read, added to sums. */
     void (*many[2])(const gd_many_pass *many, const gd_many_scratch *scratch, int64_t first, int64_t count, double *sums);
     void (*csr_many)(const gd_many_pass *many, const gd_many_scratch *scratch, int64_t first, int64_t count, double *sums);
+    /* Rows first ... first + count - 1 (count <= points->tile_rows) made ready in the scratch. Returns their sum of s. */
+    double (*points_tile)(const gd_points *points, const gd_points_scratch *scratch, int64_t first, int64_t count);
+    /* Their sums of s loss at points from ... to - 1, added to sums[from ... to - 1]. */
+    void (*points_errors)(const gd_points *points, const gd_points_scratch *scratch, int64_t count, int64_t from, int64_t to, double *sums);
     /* k == 1: rows first ... first + count - 1 (<= GD_BLOCK_ROWS), as many as there is room for, to the scratch, with y, s, and offsets
      * in z. Returns how many, 0 where there is no room for one. */
     int64_t (*csr_stage)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count);

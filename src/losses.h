@@ -118,7 +118,7 @@ GD_INLINE float GD_NAME(log_loss_slope_f)(float z, float y, float u, float *s) {
 }
 GD_INLINE float GD_NAME(log_loss_error_f)(float z, float y, float u, float s) {
     (void)u;
-    return GD_NAME(log_series_f)(s) + GD_FMA_F(-y, z, z >= 0.0f ? z : 0.0f);
+    return GD_FMA_F(2.0f, GD_NAME(half_log_f)(s), GD_FMA_F(-y, z, z >= 0.0f ? z : 0.0f));
 }
 
 GD_INLINE gd_point GD_NAME(hinge)(double z, double y, double a, double mu) {

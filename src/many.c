@@ -65,12 +65,7 @@ static void cut_scratch(const gd_many *many, const gd_many_pass *plan, gd_cutter
         if (gd_loss_is_margin(many->grid.models[m].loss)) margin = 1;
         else other = 1;
     if (problem->target == GD_VALUES) margin = 0, other = 1;
-    s->csr.values = gd_cut(cutter, dense ? 0 : GD_CSR_ENTRIES, 8);
-    s->csr.columns = gd_cut(cutter, dense ? 0 : GD_CSR_ENTRIES, 4);
-    s->csr.starts = gd_cut(cutter, dense ? 0 : GD_BLOCK_ROWS + 1 + GD_LANES_D, 8);
-    s->csr.from = gd_cut(cutter, dense ? 0 : GD_BLOCK_ROWS, 8);
-    s->csr.to = gd_cut(cutter, dense ? 0 : GD_BLOCK_ROWS, 8);
-    s->csr.bad = gd_cut(cutter, 1, 8);
+    gd_cut_csr(cutter, pass->sparse, &s->csr);
     s->tile = gd_cut(cutter, dense ? rows * pass->d_pad : plan->columns_pad, size);
     s->turned = gd_cut(cutter, dense ? pass->d_pad * rows : 0, size);
     s->Z = gd_cut(cutter, plan->columns * rows, size);

@@ -10,6 +10,7 @@ GD_INLINE double GD_NAME(from_bits)(uint64_t bits) { double x; memcpy(&x, &bits,
 GD_INLINE uint64_t GD_NAME(to_bits)(double x) { uint64_t bits; memcpy(&bits, &x, sizeof bits); return bits; }
 
 GD_INLINE float GD_NAME(from_bits_f)(uint32_t bits) { float x; memcpy(&x, &bits, sizeof x); return x; }
+GD_INLINE uint32_t GD_NAME(to_bits_f)(float x) { uint32_t bits; memcpy(&bits, &x, sizeof bits); return bits; }
 
 /* IEEE half -> float, exact; scaling by 2^112 re-biases the exponent, subnormals included. */
 GD_INLINE float GD_NAME(from_half)(uint16_t half) {
@@ -90,10 +91,9 @@ GD_INLINE double GD_NAME(log1p)(double u, double inverse) {
     return GD_FMA(u - (x - 1.0), inverse, GD_NAME(log)(x));
 }
 
-/* exp(x) for x <= 0 in float, or where that is smaller than about 2^-125 some number as small. */
-GD_INLINE float GD_NAME(exp_normal_f)(float x) {
-    float y = x < -87.0f ? -87.0f : x;
-    float k = GD_FMA_F(y, 0x1.715476p0f, 0x1.8p23f) - 0x1.8p23f;
+/* exp(y) for -87.3 <= y <= 88 in float. */
+GD_INLINE float GD_NAME(exp_within_f)(float y) {
+    float shifted = GD_FMA_F(y, 0x1.715476p0f, 0x1.8p23f), k = shifted - 0x1.8p23f;
     float r = GD_FMA_F(-k, -0x1.bd0106p-13f, GD_FMA_F(-k, 0x1.63p-1f, y)); /* ln 2 in two parts, the first of 9 bits */
     float p = 1.0f / 5040.0f;
     p = GD_FMA_F(p, r, 1.0f / 720.0f);
@@ -102,10 +102,16 @@ GD_INLINE float GD_NAME(exp_normal_f)(float x) {
     p = GD_FMA_F(p, r, 1.0f / 6.0f);
     p = GD_FMA_F(p, r, 0.5f);
     p = 1.0f + GD_FMA_F(p * r, r, r);
-    uint32_t bits;
-    float shifted = k + 0x1.8p23f;
-    memcpy(&bits, &shifted, sizeof bits);
-    return p * GD_NAME(from_bits_f)((bits + 127u) << 23);
+    return p * GD_NAME(from_bits_f)((GD_NAME(to_bits_f)(shifted) + 127u) << 23); /* 2^k: k is in the low bits */
+}
+
+/* exp(x) for x <= 0 in float, or where that is smaller than about 2^-125 some number as small. */
+GD_INLINE float GD_NAME(exp_normal_f)(float x) { return GD_NAME(exp_within_f)(x < -87.0f ? -87.0f : x); }
+
+/* The same of -x, 0 <= x < infinity: such numbers are in the order of their bits. */
+GD_INLINE float GD_NAME(exp_minus_f)(float x) {
+    uint32_t bits = GD_NAME(to_bits_f)(x), most = 0x42ae0000u; /* 87 */
+    return GD_NAME(exp_within_f)(-GD_NAME(from_bits_f)(bits < most ? bits : most));
 }
 
 /* The same, 0 below -87. */
@@ -114,8 +120,8 @@ GD_INLINE float GD_NAME(exp_f)(float x) {
     return x < -87.0f ? 0.0f : e;
 }
 
-/* 2 atanh(s) in float for 0 <= s <= 1/3: the series to s^15 leaves 1e-9. */
-GD_INLINE float GD_NAME(log_series_f)(float s) {
+/* atanh(s) in float for 0 <= s <= 1/3, half of log((1 + s) / (1 - s)): the series to s^15 leaves 1e-9. */
+GD_INLINE float GD_NAME(half_log_f)(float s) {
     float z = s * s, p = 1.0f / 15.0f;
     p = GD_FMA_F(p, z, 1.0f / 13.0f);
     p = GD_FMA_F(p, z, 1.0f / 11.0f);
@@ -123,8 +129,8 @@ GD_INLINE float GD_NAME(log_series_f)(float s) {
     p = GD_FMA_F(p, z, 1.0f / 7.0f);
     p = GD_FMA_F(p, z, 1.0f / 5.0f);
     p = GD_FMA_F(p, z, 1.0f / 3.0f);
-    return 2.0f * GD_FMA_F(p * z, s, s);
+    return GD_FMA_F(p * z, s, s);
 }
 
 /* log(1 + u) for 0 <= u <= 1 in float. */
-GD_INLINE float GD_NAME(log1p_f)(float u) { return GD_NAME(log_series_f)(u / (2.0f + u)); }
+GD_INLINE float GD_NAME(log1p_f)(float u) { return 2.0f * GD_NAME(half_log_f)(u / (2.0f + u)); }

@@ -138,6 +138,16 @@ def test_a_fitted_estimators_gradient_knows_its_classes_and_weights(loss):
     assert vars(model).keys() == before.keys()
 
 
+def test_no_bias_has_a_bar_where_none_is_fitted():
+    X, y, _, _ = problem("log_loss", n=N, d=3)
+    result = gdfast.gradient_descent(X, y, loss="log_loss", fit_intercept=False, max_iter=3, tol=None)
+    display = gdfast.GradientDisplay.from_result(result, X, y, loss="log_loss", feature_names=list("abc"))
+    assert display.names == list("abc") and len(display.gradient) == 3
+    model = gdfast.GDClassifier(fit_intercept=False).fit(X, y > 0.5)
+    display = gdfast.GradientDisplay.from_estimator(model, X, y > 0.5)
+    assert display.names == [f"feature {j}" for j in range(3)]
+
+
 # ---- the animation, the notebook -------------------------------------------------------------------------------------
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import LOSSES, problem
+from problems import DTYPES, LOSSES, problem, samples, task
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 import gdfast
 from gdfast import reference
+from gdfast._arguments import error_terms
 from gdfast.displays import _plane, _section, _surface_plot
 
 matplotlib.use("Agg")
@@ -139,20 +142,54 @@ def test_independent_outputs_have_surfaces_of_their_own(loss):
     check_heights(display, error, (0, 2), np.append(result.coef[1], result.intercept[1]))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
-def test_stored_types_and_tables_give_the_surface_of_their_values(dtype):
+@pytest.mark.parametrize("as_picture", [False, True])
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_heights_of_every_loss_and_stored_type(loss, dtype, layout, as_picture, monkeypatch):
+    monkeypatch.setattr(_section, "_MANY_ROWS", 1)  # the fast way, which is for many rows, too
+    X = samples(dtype, N, 3)
+    y, coef, intercept = task(loss, 1, X)
+    terms, rows = objective(loss)
+    given = X if layout == "dense" else sparse.csr_matrix(X.astype("float32" if dtype == "float32" else "float64"))
+    plane, _, _ = _plane.find_plane(coef[None, :], np.array([intercept]), 0, [], (1, "bias"), list("abc"))
+    moves = plane.origin + np.random.default_rng(0).normal(size=(9, 2)) * [np.abs(coef).max(), 1.0]
+    options = error_terms(loss, terms["alpha"], terms["l1_ratio"], terms["epsilon"], terms["quantile"])
+    for penalised in (True, False):
+        data = _section.Data(given, y, **rows, suffix="" if penalised else "_val")
+        section = _section.Section(data, options, plane, 1, penalised=penalised)
+        heights = section.errors(moves, as_picture=as_picture)
+        of_rows = terms if penalised else {**terms, "alpha": 0.0}
+        expected = [
+            reference.error_and_gradient(X.astype(float), y, np.array([coef[0], a, coef[2]]), b, **of_rows, **rows)[0]
+            for a, b in moves
+        ]
+        assert_allclose(heights, expected, rtol=1e-6 if as_picture else 1e-9, atol=1e-12)
+
+
+def test_heights_of_many_rows_are_as_good_as_those_of_few():
+    n = 70_000
     rng = np.random.default_rng(0)
-    X = (rng.normal(size=(N, 3)) * 20 + 100).astype(dtype)
-    y = np.where(rng.random(N) < 0.5, 1.0, 0.0)
-    result = descend(X, y, loss="log_loss", alpha=1e-3)
-    display = gdfast.ErrorSurfaceDisplay.from_result(
-        result, X, y, loss="log_loss", alpha=1e-3, features=(0, 1), resolution=10
+    X = (1e6 + rng.normal(size=(n, 2))).astype(np.float32)
+    y = (rng.random(n) < 1 / (1 + np.exp(X[:, 0] - X[:, 1]))).astype(float)
+    plane, _, _ = _plane.find_plane(np.array([[-1.0, 1.0]]), np.zeros(1), 0, [], (0, "bias"), ["a", "b"])
+    section = _section.Section(
+        _section.Data(X, y, np.arange(n) % 3.0), error_terms("log_loss", 0.0, 0.0, 0.1, 0.5), plane, 2
     )
-
-    def error(coef, intercept):
-        return gdfast.error_and_gradient(X.astype(float), y, coef, intercept, loss="log_loss", alpha=1e-3)[0]
-
-    check_heights(display, error, (0, 1), np.append(result.coef, result.intercept), rtol=1e-5)
+    along = np.linspace(-0.5, 0.5, 21)  # large terms cancel along this valley
+    moves = plane.origin + np.column_stack([along, -1e6 * along + 0.1])
+    heights, exact = section.errors(moves, as_picture=True), section.errors(moves)
+    assert (heights != exact).any()
+    assert_allclose(heights, exact, rtol=1e-8)
+    for i in (0, 7, 20):
+        weights = [-1.0 + along[i], 1.0], -1e6 * along[i] + 0.1
+        expected = reference.error_and_gradient(
+            X.astype(float), y, *weights, loss="log_loss", sample_weight=np.arange(n) % 3.0
+        )[0]
+        assert_allclose(exact[i], expected, rtol=1e-9)
+    for n_threads in (1, 3):
+        section.n_threads = n_threads
+        assert section.errors(moves, as_picture=True).tobytes() == heights.tobytes()
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss", "quantile"])
@@ -345,6 +382,71 @@ def test_limits_and_axes_are_those_given():
     assert display.ax_ is ax and display.figure_ is ax.figure
     assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 2), (0, 4))
     assert_allclose(display.y, [0, 1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_no_bias_is_named_where_none_is_fitted(d):
+    X, y, _, _ = problem("log_loss", n=N, d=d)
+    result = descend(X, y, loss="log_loss", fit_intercept=False)
+    features = (0, 1) if d == 3 else None
+    display = gdfast.ErrorSurfaceDisplay.from_result(result, X, y, loss="log_loss", features=features, resolution=5)
+    words = " ".join([display.title, *display.labels])
+    assert "bias" not in words and ("through 5 weights" in words) == (d == 5)
+    with pytest.raises(ValueError, match=rf"features must be two .* below {d} or by name, got 'bias'; the names"):
+        gdfast.ErrorSurfaceDisplay.from_result(result, X, y, loss="log_loss", features=(0, "bias"))
+    model = gdfast.GDClassifier(fit_intercept=False)
+    display = gdfast.ErrorSurfaceDisplay.from_estimator(model, X, y > 0.5, features=features, resolution=5)
+    assert "bias" not in " ".join([display.title, *display.labels])
+
+
+def test_one_weight_without_bias_has_no_surface():
+    X, y, _, _ = problem("squared_error", n=N, d=1)
+    result = descend(X, y, fit_intercept=False)
+    with pytest.raises(ValueError, match=r"X must have two features where no bias is fitted, .* got 1"):
+        gdfast.ErrorSurfaceDisplay.from_result(result, X, y)
+
+
+def test_a_path_along_one_line_stays_off_a_bias_that_there_is_not():
+    X, y = np.eye(4)[:1], np.array([1.0])
+    result = gdfast.gradient_descent(X, y, fit_intercept=False, keep_path=True)
+    coef, intercept = result.coef[None, :], np.array([0.0])
+    plane, _, _ = _plane.find_plane(coef, intercept, 0, [result.path], None, list("abcd"), biased=False)
+    assert (plane.directions[:, -1] == 0).all()
+    assert_allclose(plane.directions @ plane.directions.T, np.eye(2), atol=1e-12)
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_points_that_are_not_finite_are_left_out_of_a_path(d):
+    X, y, _, _ = problem("squared_error", n=N, d=d)
+    result = gdfast.gradient_descent(X, y, keep_path=True, max_iter=9, tol=None)
+    path = result.path._replace(coef=result.path.coef.copy(), intercept=result.path.intercept.copy())
+    path.coef[0], path.coef[4, 0], path.intercept[-1] = np.nan, np.inf, np.nan
+    broken = replace(result, path=path)
+    display = gdfast.ErrorSurfaceDisplay.from_result(broken, X, y, resolution=8, kind="both", epoch=-1)
+    assert list(display.tracks[0].epochs) == [1, 2, 3, 5, 6, 7, 8]
+    display.figure_.canvas.draw()
+    with pytest.raises(ValueError, match=r"results must end at finite weights, .* got NaN or infinity"):
+        gdfast.ErrorSurfaceDisplay.from_result(replace(result, coef=result.coef * np.nan), X, y)
+    path.coef[:] = np.nan
+    with pytest.raises(ValueError, match="results must have a path with finite weights, got none"):
+        gdfast.ErrorSurfaceDisplay.from_result(broken, X, y)
+
+
+@pytest.mark.parametrize("limits", [None, ((0, 1e-5), (0, 1e-5))])
+def test_ticks_are_heights_of_the_picture(limits):
+    X, y, _, _ = problem("log_loss", n=N, d=2)
+    result = descend(X, y, loss="log_loss", alpha=0.01)
+    display = gdfast.ErrorSurfaceDisplay.from_result(
+        result, X, y, loss="log_loss", alpha=0.01, limits=limits, resolution=20, kind="both"
+    )
+    low, high = _surface_plot.heights(display, 0)
+    errors = display.surfaces[0].errors
+    assert_allclose(low, errors.min() if limits else display.surfaces[0].minimum_error, rtol=1e-12)
+    display.figure_.canvas.draw()
+    (bar,) = (axes for axes in display.figure_.axes if axes.get_label() == "<colorbar>")
+    shown = [label.get_text() for label in bar.get_yticklabels() if label.get_text()]
+    assert len(set(shown)) == len(shown) >= 3
+    assert all(low <= tick <= high for tick in bar.get_yticks())
 
 
 def test_an_overflowing_surface_is_drawn_as_far_as_it_goes():

@@ -158,6 +158,9 @@ def measure(name, job):
 binary, bell = rng.integers(0, 2, 12_000).astype(float), rng.normal(size=(12_000, 1200))
 def auto(X, y, **settings):
     gradient_descent(X, y, solver="auto", alpha=1e-6, tol=1e-16, **settings)
+def surface(loss):
+    problem = gdfast._core.Problem(np.zeros((10**6, 2)), np.ones(10**6), loss=loss)
+    gdfast._core.errors(problem, np.zeros((10**4, 1, 2)), np.zeros((10**4, 1)), narrow=True, n_threads=2)
 """
 JOBS = {
     "a pass": "error_and_gradient(ones(10**8, 50), ones(10**8), np.ones(50), n_threads=1)",
@@ -173,6 +176,8 @@ JOBS = {
     "auto with L1": "auto(bell[:2000] + 5 * bell[:2000, :1], bell[:2000] @ bell[0], l1_ratio=1.0)",
     "auto, 100 classes": "auto(bell[:, :100], np.arange(12_000) % 100, loss='log_loss')",
     "auto, wide": "auto(bell.reshape(200, 72_000), binary[:200], loss='log_loss')",
+    "an error surface": "surface('log_loss')",
+    "an error surface of slow errors": "surface('gamma')",
     "auto, hinge": "auto(bell[:, :300], binary * 2 - 1, loss='hinge')",
 }
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from gdfast._messages import short
-from gdfast._types import Doubles
+from gdfast._types import Doubles, Numbers
 from gdfast.displays._section import Plane
 from gdfast.displays._style import short_name
 
 Axis = int | str
+_MOST_POINTS = 2000  # of a path whose heights are asked for; longer ones are thinned out
 _MOST_STEPS = 1000  # of a path that say where it moved most
 _MARGIN = 0.25
 _BEYOND = 3.0  # times the extent of starts and minima: paths that go further are cut off
@@ -27,14 +28,18 @@ def find_plane(
     paths: Sequence[tuple[Doubles, Doubles]],
     features: Sequence[Axis] | None,
     names: list[str],
+    *,
+    biased: bool = True,
 ) -> tuple[Plane, tuple[str, str], str]:
-    """The plane, what its axes are, and what else there is to say."""
+    """The plane, what its axes are, and what else there is to say; biased: whether there is a bias, that was fitted."""
     d = len(names)
+    if d == 1 and not biased:
+        raise ValueError("X must have two features where no bias is fitted, for a surface over two weights, got 1")
     if features is None and d <= 2:
         features = (0, "bias") if d == 1 else (0, 1)
     if features is None:
-        return _plane_of_paths(coef, intercept, output, paths)
-    columns = _columns(features, names)
+        return _plane_of_paths(coef, intercept, output, paths, biased=biased)
+    columns = _columns(features, names, biased=biased)
     directions = np.zeros((2, d + 1))
     directions[[0, 1], columns] = 1.0
     weights = np.append(coef[output], intercept[output])
@@ -42,20 +47,20 @@ def find_plane(
     labels = [f"weight of {short_name(names[j])} (score per unit)" if j < d else "bias (score)" for j in columns]
     others = d - sum(j < d for j in columns)
     fixed = ["the other weight" if others == 1 else f"the {others:,} other weights"] if others else []
-    title = f"{' and '.join(fixed + ['bias'] * (d not in columns))} as at the end" if others or d not in columns else ""
-    return plane, (labels[0], labels[1]), title
+    fixed += ["bias"] * (biased and d not in columns)
+    return plane, (labels[0], labels[1]), f"{' and '.join(fixed)} as at the end" if fixed else ""
 
 
-def _columns(features: Any, names: list[str]) -> list[int]:
+def _columns(features: Any, names: list[str], *, biased: bool) -> list[int]:
     """Numbers of two weights, that of the bias behind those of the features."""
     d = len(names)
-    rule = f"two different features, by number below {d} or by name, or 'bias'"
+    rule = f"two different features, by number below {d} or by name" + ", or 'bias'" * biased
     if isinstance(features, str) or not isinstance(features, (Sequence, np.ndarray)) or len(features) != 2:
         raise ValueError(f"features must be {rule}, got {short(features)}")
     columns = []
     for feature in features:
         if isinstance(feature, str):
-            places = [d] if feature == "bias" else [j for j, name in enumerate(names) if name == feature]
+            places = [d] if biased and feature == "bias" else [j for j, name in enumerate(names) if name == feature]
         else:
             whole = isinstance(feature, Integral) and not isinstance(feature, bool)
             places = [int(feature)] if whole and 0 <= feature < d else []
@@ -69,25 +74,33 @@ def _columns(features: Any, names: list[str]) -> list[int]:
 
 
 def _plane_of_paths(
-    coef: Doubles, intercept: Doubles, output: int, paths: Sequence[tuple[Doubles, Doubles]]
+    coef: Doubles,
+    intercept: Doubles,
+    output: int,
+    paths: Sequence[tuple[Doubles, Doubles]],
+    *,
+    biased: bool,
 ) -> tuple[Plane, tuple[str, str], str]:
     """Through the end of the first descent, in the two directions in which all of them moved most."""
-    end = np.append(coef[output], intercept[output])
+    count = coef.shape[1] + biased
+    end = np.append(coef[output], intercept[output])[:count]
     each = max(_MOST_STEPS // len(paths), 2)
     parts = []
     for weights, biases in paths:
         chosen = np.unique(np.linspace(0, len(weights) - 1, min(len(weights), each)).round().astype(int))
-        parts.append(np.column_stack([weights[chosen], biases[chosen]]) - end)
+        steps = np.column_stack([weights[chosen], biases[chosen]])[:, :count] - end
+        parts.append(steps[np.isfinite(steps).all(axis=1)])
     moved = np.concatenate(parts)
-    largest = np.abs(moved).max()
+    largest = np.abs(moved).max(initial=0.0)
     _, sizes, found = np.linalg.svd(moved / (largest if largest > 0 else 1.0), full_matrices=False)
-    directions = _two(found[sizes > 1e-9 * max(sizes[0], 1e-300)][:2], len(end))
+    directions = np.zeros((2, coef.shape[1] + 1))
+    directions[:, :count] = _two(found[sizes > 1e-9 * sizes.max(initial=1e-300)][:2], count)
     shares = np.zeros(2)
     shares[: len(sizes[:2])] = sizes[:2] ** 2 / max((sizes**2).sum(), 1e-300)
     labels = [f"direction {i + 1} of the descent, {share:.1%} of its motion" for i, share in enumerate(shares)]
     labels = [f"{label}\n(length in weights)" for label in labels]
     plane = Plane(coef, intercept, output, directions, np.zeros(2))
-    return plane, (labels[0], labels[1]), f"plane of the descent through {len(end):,} weights"
+    return plane, (labels[0], labels[1]), f"plane of the descent through {count:,} weights"
 
 
 def _two(found: Doubles, size: int) -> Doubles:
@@ -104,6 +117,15 @@ def _two(found: Doubles, size: int) -> Doubles:
     signs = np.sign(directions[np.arange(2), np.abs(directions).argmax(axis=1)])
     turned: Doubles = directions * signs[:, None]
     return turned
+
+
+def points_shown(path: Doubles) -> Numbers:
+    """Numbers of the points of a path that are drawn: not those that are not finite, nor more than are seen."""
+    finite = np.flatnonzero(np.isfinite(path).all(axis=1))
+    if not finite.size:
+        raise ValueError("results must have a path with finite weights, got none")
+    shown: Numbers = finite[np.linspace(0, len(finite) - 1, min(len(finite), _MOST_POINTS)).round().astype(int)]
+    return shown
 
 
 def window(
@@ -134,8 +156,9 @@ def _extent(
     least = _NARROW * (moved if moved > 0 else 2.0) / spread
     beyond = _BEYOND * np.maximum(high - low, least)
     for path in [*paths, *(end[None, :] for end in kept)]:
-        finite = path[np.isfinite(path).all(axis=1)]
-        reach = finite.min(axis=0), finite.max(axis=0)
+        if not np.isfinite(path).all():
+            continue
+        reach = path.min(axis=0), path.max(axis=0)
         if (reach[0] >= core.min(axis=0) - beyond).all() and (reach[1] <= core.max(axis=0) + beyond).all():
             low, high = np.minimum(low, reach[0]), np.maximum(high, reach[1])
     middle, half = (low + high) / 2, np.maximum(high - low, least) / 2 * (1 + 2 * _MARGIN)

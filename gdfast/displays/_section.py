@@ -1,7 +1,8 @@
 """The error of one output over a plane of its weights: heights of that surface, slopes on it, its lowest point.
 
-On a plane of weights all scores are z = z0 + a z1 + b z2. One read of X gives the three columns, and every point of the
-plane is a model of two weights on the matrix (z1, z2) with offset z0: many models that share their passes over it.
+On a plane of weights all scores are z = z0 + a z1 + b z2. One read of X gives the three columns, in double, since large
+terms cancel on a plane far from the origin. Every point of the plane is then a neuron of two weights on the matrix
+(z1, z2) with offset z0, and all points share a pass over that.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import numpy as np
 from gdfast import _core
 from gdfast._targets import read_offset, read_targets, read_weights
 from gdfast._types import Array, Doubles, Numbers
-from gdfast.functional import scores_in_blocks, type_of_scores
+from gdfast.functional import scores_in_blocks
 from gdfast.rows.sparse import as_rows
 
 _CHUNK = 500  # weights at a time whose magnitudes are summed, for all points
 _FAR = 10.0  # times the extent of what is to be seen: lowest points beyond are as good as none
 _STEPS = 400  # evaluations on the way to the lowest point
+_MANY_ROWS = 1 << 16  # from which on rounding in float averages out: nobody sees it in a picture
 
 
 class Data(NamedTuple):
@@ -46,11 +48,14 @@ class Plane(NamedTuple):
     origin: Doubles
 
     def coordinates(self, coef: Doubles, intercept: Doubles) -> Doubles:
-        """Where weights (t, d) and biases (t,) of the output lie, or, off the plane, their nearest points: (t, 2)."""
-        moved = coef - self.coef[self.output]
-        shifted = intercept - self.intercept[self.output]
-        moves: Doubles = moved @ self.directions[:, :-1].T + np.outer(shifted, self.directions[:, -1])
-        return moves + self.origin
+        """Where weights (t, d) and biases (t,) of the output lie, or, off the plane, their nearest points: (t, 2); NaN
+        where one of them is not finite."""
+        finite = np.isfinite(coef).all(axis=1) & np.isfinite(intercept)
+        moved = coef[finite] - self.coef[self.output]
+        shifted = intercept[finite] - self.intercept[self.output]
+        places = np.full((len(coef), 2), np.nan)
+        places[finite] = moved @ self.directions[:, :-1].T + np.outer(shifted, self.directions[:, -1]) + self.origin
+        return places
 
 
 class Section:
@@ -91,15 +96,16 @@ class Section:
         self.factor = float(one @ total / one.sum())
         return np.divide(y, total, out=np.zeros(len(total)), where=total > 0), one * total
 
-    def errors(self, points: Doubles) -> Doubles:
-        """Errors (m,) of points (m, 2), from one pass over the rows for all points."""
+    def errors(self, points: Doubles, *, as_picture: bool = False) -> Doubles:
+        """Errors (m,) of points (m, 2), from one pass over the rows for all points; as_picture: to 1e-6 of themselves,
+        where that is faster."""
         moves = np.ascontiguousarray(points - self.plane.origin)
         if self._quadratic is not None:
             constant, slope, curvature = self._quadratic
             errors: Doubles = constant + moves @ slope + 0.5 * ((moves @ curvature) * moves).sum(axis=1)
         else:
-            models, none = self._models(moves), np.zeros((len(moves), 1))
-            errors = _core.grid_error_and_gradient(models, moves[:, None, :], none, self.n_threads)[0]
+            none, narrow = np.zeros((len(moves), 1)), as_picture and len(self.problem.y) >= _MANY_ROWS
+            errors = _core.errors(self.problem, moves[:, None, :], none, narrow=narrow, n_threads=self.n_threads)
         return self.factor * errors + self.constant + self._penalty(moves)[0]
 
     def slopes(self, points: Doubles) -> Doubles:
@@ -108,12 +114,10 @@ class Section:
         if self._quadratic is not None:
             slopes: Doubles = self._quadratic[1] + moves @ self._quadratic[2]
         else:
-            models, none = self._models(moves), np.zeros((len(moves), 1))
-            slopes = _core.grid_error_and_gradient(models, moves[:, None, :], none, self.n_threads)[2][:, 0, :]
+            grid = _core.Grid(self.problem, [{"loss": self.loss, "param": self.param}] * len(moves))
+            none = np.zeros((len(moves), 1))
+            slopes = _core.grid_error_and_gradient(grid, moves[:, None, :], none, self.n_threads)[2][:, 0, :]
         return self.factor * slopes + self._penalty(moves)[1]
-
-    def _models(self, moves: Doubles) -> _core.Grid:
-        return _core.Grid(self.problem, [{"loss": self.loss, "param": self.param}] * len(moves))
 
     def _penalty(self, moves: Doubles) -> tuple[Doubles, Doubles]:
         """The penalty at each point, and its slopes. Of softmax, whose E is that of all outputs, all weights count."""
@@ -140,11 +144,7 @@ class Section:
 
     def error(self, point: Doubles) -> float:
         """The error at one point (2,); infinite where it overflows."""
-        move = np.ascontiguousarray((point - self.plane.origin)[None, :])
-        if self._quadratic is not None:
-            return float(self.errors(point[None, :])[0])
-        error = _core.error_and_gradient(self.problem, move, np.zeros(1), self.n_threads)[0]
-        total = self.factor * error + self.constant + float(self._penalty(move)[0][0])
+        total = float(self.errors(point[None, :])[0])
         return total if np.isfinite(total) else np.inf
 
     def spread(self) -> Doubles:
@@ -152,7 +152,7 @@ class Section:
         return np.sqrt(np.diag(self._moments()))
 
     def _moments(self) -> Doubles:
-        Z, s = np.asarray(self.problem.X, dtype=np.float64), self.problem.weight
+        Z, s = np.asarray(self.problem.X), self.problem.weight
         weighted = Z if s is None else Z * (s / s.sum() * len(s))[:, None]
         moments: Doubles = weighted.T @ Z / len(Z)
         return moments
@@ -206,11 +206,11 @@ def _columns(
     chosen = slice(None) if targets is not None else slice(c, c + 1)
     coef = np.vstack([plane.coef[chosen], plane.directions[:, :-1]])
     biases = np.concatenate([plane.intercept[chosen], plane.directions[:, -1]])
-    Z, base = np.empty((n, 2), dtype=type_of_scores(X)), np.empty(n)
+    Z, base = np.empty((n, 2)), np.empty(n)
     others = None if targets is None else np.empty(n)
-    for rows, z in scores_in_blocks(X, coef, biases, n_threads=n_threads):
+    for rows, z in scores_in_blocks(X, coef, biases, in_double=True, n_threads=n_threads):
         Z[rows] = z[:, -2:]
-        fixed = z[:, :-2].astype(np.float64)
+        fixed = z[:, :-2].copy()
         if offset is not None:
             of_rows = offset[rows].astype(np.float64)
             column = c if of_rows.ndim == 2 and fixed.shape[1] == 1 else slice(None)
@@ -241,6 +241,5 @@ def _one_of_softmax(z: Doubles, targets: Any, rows: slice, c: int) -> tuple[Doub
 def _quadratic(Z: Array, residual: Doubles, weight: Array | None) -> tuple[float, Doubles, Doubles]:
     """E = (mean of residual^2) / 2 as a quadratic function of the moves: its value, slope and curvature at none."""
     s = np.full(len(Z), 1.0 / len(Z)) if weight is None else weight / weight.sum(dtype=np.float64)
-    Z = Z.astype(np.float64, copy=False)
     weighted = Z * s[:, None]
     return float(0.5 * (s * residual) @ residual), weighted.T @ residual, weighted.T @ Z

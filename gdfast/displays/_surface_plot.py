@@ -13,7 +13,7 @@ from gdfast.displays._style import DOWN, ON_SURFACE, UP, axes_for, number, short
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gdfast.displays.surface import ErrorSurfaceDisplay, Surface, Track
+    from gdfast.displays.surface import ErrorSurfaceDisplay, Track
 
 _LEVELS = 24
 _STEEPEST = 60.0  # times the median height: what rises above is painted as one
@@ -119,16 +119,18 @@ def place_of(track: Track, epoch: int) -> int:
     return int(np.abs(track.epochs - wanted).argmin())
 
 
-def heights(surface: Surface, tracks: list[Track], which: int) -> tuple[float, float]:
-    """The lowest height, and the highest that is told apart from higher ones."""
+def heights(display: ErrorSurfaceDisplay, which: int) -> tuple[float, float]:
+    """The lowest height in the picture, and the highest that is told apart from higher ones."""
+    surface, grid = display.surfaces[which], (display.x, display.y)
     errors = surface.errors[np.isfinite(surface.errors)]
     if not errors.size:
         return 0.0, 1.0
     low = float(errors.min())
-    if np.isfinite(surface.minimum_error):
+    lowest = surface.minimum
+    if lowest is not None and all(at[0] <= place <= at[-1] for at, place in zip(grid, lowest, strict=True)):
         low = min(low, surface.minimum_error)
     high = min(float(errors.max()), low + _STEEPEST * float(np.median(errors) - low))
-    starts = [float(track.errors[which, 0]) for track in tracks]
+    starts = [float(track.errors[which, 0]) for track in display.tracks]
     high = max([high, *(start for start in starts if np.isfinite(start) and start <= errors.max())])
     return low, high if high > low else low + max(abs(low), 1.0) * 1e-3
 
@@ -139,14 +141,16 @@ def _contours(display: ErrorSurfaceDisplay, which: int, panel: Axes, cmap: Any) 
     from matplotlib.ticker import MaxNLocator
 
     surface = display.surfaces[which]
-    low, high = heights(surface, display.tracks, which)
+    low, high = heights(display, which)
     levels = low + (high - low) * np.linspace(0.0, 1.0, _LEVELS + 1) ** 2
     errors = np.nan_to_num(np.maximum(surface.errors, low), nan=np.inf, posinf=high + (high - low))
     norm = PowerNorm(0.5, vmin=low, vmax=high)
     beyond = "max" if errors.max() > high else "neither"
     filled = panel.contourf(display.x, display.y, errors, levels=levels, cmap=cmap, norm=norm, extend=beyond)
     panel.contour(display.x, display.y, errors, levels=levels[1:], colors="white", linewidths=0.4, alpha=0.5)
-    bar = panel.figure.colorbar(filled, ax=panel, format=_plain(low, high), ticks=MaxNLocator(7))
+    ticks = np.asarray(MaxNLocator(7).tick_values(low, high))
+    ticks = ticks[(ticks >= low) & (ticks <= high)]  # the bar would show others at its ends
+    bar = panel.figure.colorbar(filled, ax=panel, format=_plain(low, high), ticks=ticks)
     bar.set_label(surface.label)
     panel.set_xlabel(display.labels[0])
     panel.set_ylabel(display.labels[1])
@@ -160,7 +164,8 @@ def _plain(low: float, high: float) -> Any:
     from matplotlib.ticker import FuncFormatter
 
     digits = 3 + max(int(np.ceil(np.log10(max(abs(low), abs(high)) / (high - low)))), 1)
-    return FuncFormatter(lambda value, _: f"{value:.{digits}g}")
+    nothing = 1e-9 * (high - low)  # what steps from a multiple of a tick leave of zero
+    return FuncFormatter(lambda value, _: f"{value if abs(value) > nothing else 0:.{digits}g}".replace("-", "−"))
 
 
 def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -> tuple[float, float]:
@@ -168,19 +173,23 @@ def _in_space(display: ErrorSurfaceDisplay, which: int, panel: Any, cmap: Any) -
     from matplotlib.colors import PowerNorm
 
     surface = display.surfaces[which]
-    low, high = heights(surface, display.tracks, which)
+    low, high = heights(display, which)
     errors = np.clip(np.nan_to_num(surface.errors, nan=np.inf), low, high)
     x, y = np.meshgrid(display.x, display.y)
     norm = PowerNorm(0.5, vmin=low, vmax=high)
     panel.computed_zorder = False  # what lies on the surface is drawn after it
     panel.plot_surface(x, y, errors, cmap=cmap, norm=norm, rcount=60, ccount=60, linewidth=0, alpha=0.9, zorder=1)
     for name, label in zip("xyz", (*display.labels, surface.label), strict=True):
-        most = 40 if name == "z" else 30
+        most = 40 if name == "z" else 26
         words = short_name(label.split(",")[0].split(" (")[0], most)  # all else is beside the contours
-        getattr(panel, f"set_{name}label")(words, labelpad=6, fontsize="small")
-    panel.zaxis.set_major_formatter(_plain(low, high))
-    for axis in "xyz":
-        panel.locator_params(axis=axis, nbins=5)
+        getattr(panel, f"set_{name}label")(words, fontsize="small")
+    spans = (display.x[0], display.x[-1]), (display.y[0], display.y[-1]), (low, high)
+    for name, (first, last) in zip("xyz", spans, strict=True):
+        axis, plain = getattr(panel, f"{name}axis"), _plain(float(first), float(last))
+        axis.set_major_formatter(plain)
+        panel.locator_params(axis=name, nbins=5)
+        longest = max(len(plain(tick)) for tick in axis.get_major_locator().tick_values(first, last))
+        axis.labelpad = max(6, 3 * longest - 6)
     panel.tick_params(labelsize="small")
     panel.set_box_aspect(None, zoom=0.9)
     return low, high

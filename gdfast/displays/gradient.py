@@ -40,7 +40,7 @@ class GradientDisplay:
     Parameters
     ----------
     gradient : ndarray of shape (m,)
-        dE/dw of each weight, the bias among them.
+        dE/dw of each weight, the bias among them if it is fitted.
     names : sequence of m str
     eta : float or None, default=None
         Learning rate; None leaves the steps out.
@@ -156,7 +156,8 @@ class GradientDisplay:
         if eta is None and estimator.solver != "auto" and estimator.learning_rate == "constant":
             eta = estimator.eta0
         names = _names(feature_names, X, estimator)
-        display = cls._of(slopes, slope, output, names, eta, "at the weights of the estimator", estimator)
+        where = "at the weights of the estimator"
+        display = cls._of(slopes, slope, output, names, eta, where, estimator.fit_intercept, estimator)
         return display.plot(ax, max_bars=max_bars)
 
     @classmethod
@@ -246,18 +247,28 @@ class GradientDisplay:
                 1.0 if epoch is None or result.path is None else _number(result, epoch) / (len(result.path.coef) - 1)
             )
             eta = float(result.eta[min(int(share * len(result.eta)), len(result.eta) - 1)])
-        display = cls._of(slopes, slope, output, _names(feature_names, X), eta, where)
+        display = cls._of(slopes, slope, output, _names(feature_names, X), eta, where, result.fit_intercept)
         return display.plot(ax, max_bars=max_bars)
 
     @classmethod
     def _of(
-        cls, slopes: Any, slope: Any, output: Any, names: list[str], eta: float | None, where: str, model: Any = None
+        cls,
+        slopes: Any,
+        slope: Any,
+        output: Any,
+        names: list[str],
+        eta: float | None,
+        where: str,
+        biased: bool,
+        model: Any = None,
     ) -> GradientDisplay:
         slopes, slope = weights_of(slopes, slope)
         c = output_number(output, len(slopes), model)
         if len(slopes) > 1:
             label = model.classes_[c] if hasattr(model, "classes_") else None
             where = f"{f'output {c}' if label is None else f'class {label}'}, {where}"
+        if not biased:
+            return cls(slopes[c], names, eta=eta, title=where)
         return cls(np.append(slopes[c], slope[c]), [*names, "bias"], eta=eta, title=where)
 
     def plot(self, ax: Any = None, *, max_bars: int = 20) -> GradientDisplay:
@@ -335,7 +346,8 @@ class GradientDisplay:
             steps = axes.secondary_yaxis("right")
             steps.set_yticks(places, [number(step) for step in -self.eta * values], fontsize="small")
             words = f"step −η ∂E/∂w\nη = {number(self.eta)}"
-            axes.text(1.01, -0.01, words, transform=axes.transAxes, ha="left", va="top", fontsize="small")
+            below: dict[str, Any] = dict(textcoords="offset points", ha="left", va="top", fontsize="small")
+            axes.annotate(words, (1, 0), (6, -16), xycoords="axes fraction", **below)  # below the numbers of the axis
 
     def _title(self, axes: Axes, rest: Doubles) -> None:
         norm = float(np.linalg.norm(self.gradient))

@@ -12,7 +12,7 @@ from gdfast._arguments import choice, count, error_terms
 from gdfast._messages import short, warn
 from gdfast._threads import threads
 from gdfast._types import Doubles, Loss, Matrix
-from gdfast.displays._plane import Axis, find_plane, window
+from gdfast.displays._plane import Axis, find_plane, points_shown, window
 from gdfast.displays._runs import (
     Results,
     eta_words,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Kind = Literal["contour", "surface", "both"]
-_MOST_POINTS = 2000  # of a path whose heights are asked for; longer ones are thinned out
 _KINDS = ("contour", "surface", "both")
 
 
@@ -410,11 +409,14 @@ def draw_up(
     n_threads = threads(n_threads)
     paths = [(*_of_path(result), result) for result in runs.values()]
     coef, intercept = weights_of(paths[0][2].coef, paths[0][2].intercept)
+    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        raise ValueError("results must end at finite weights, which the surface goes through, got NaN or infinity")
     c = output_number(output, len(coef), model)
     if any(of.shape[1:] != coef.shape for of, _, _ in paths) or coef.shape[1] != len(names):
         raise ValueError(f"results must be of descents on the {len(names)} features of X, got coef {coef.shape}")
     moves = [(of[:, c], biases[:, c]) for of, biases, _ in paths]
-    plane, labels, title = find_plane(coef, intercept, c, moves, features, names)
+    biased = any(result.fit_intercept for result in runs.values())
+    plane, labels, title = find_plane(coef, intercept, c, moves, features, names, biased=biased)
     sections = [Section(train, terms, plane, n_threads)]
     if validation is not None:
         sections.append(Section(validation, terms, plane, n_threads, penalised=False))
@@ -422,19 +424,20 @@ def draw_up(
     kept = [plane.coordinates(w[c : c + 1], b[c : c + 1])[0] for w, b in (_kept(result) for _, _, result in paths)]
     tracks = []
     for (label, result), path, end in zip(runs.items(), points, kept, strict=True):
-        chosen = np.unique(np.linspace(0, len(path) - 1, min(len(path), _MOST_POINTS)).round().astype(int))
+        chosen = points_shown(path)
         heights = np.stack([section.errors(path[chosen]) for section in sections])
         slopes = sections[0].slopes(path[chosen])
         unit = "epoch" if len(path) == result.n_iter + 1 else "update"
         tracks.append(Track(label, path[chosen], heights, slopes, chosen, end, eta_words(result), unit))
     seen = np.concatenate([np.reshape(kept, (-1, 2)), *(_sensible(track) for track in tracks)])
-    minima = [section.minimum(seen) for section in sections]
+    minima = [section.minimum(seen[np.isfinite(seen).all(axis=1)]) for section in sections]
+    points = [path[np.isfinite(path).all(axis=1)] for path in points]
     x, y = window(points, kept, minima, sections[0].spread(), limits, resolution)
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     surfaces = [
         Surface(
             rows,
-            section.errors(grid).reshape(len(y), len(x)),
+            section.errors(grid, as_picture=True).reshape(len(y), len(x)),
             _error_words(terms, section),
             lowest,
             np.nan if lowest is None else section.error(lowest),

@@ -28,6 +28,7 @@ void test_fork(void);
 void test_sparse(void);
 void test_bounds(void);
 void test_many(void);
+void test_points(void);
 void test_moments(void);
 void test_grid(void);
 void test_span(void);

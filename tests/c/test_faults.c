@@ -83,6 +83,16 @@ static gd_status run_rules(const trial *t, double *out) {
     return status;
 }
 
+/* Four points, of one output in float. */
+static gd_status run_points(const trial *t, double *out) {
+    double *coef = calloc((size_t)(4 * t->c.size), sizeof *coef);
+    if (!coef) abort();
+    for (int64_t j = 0; j < 4 * t->c.size; j++) coef[j] = t->c.weights[j % t->c.size] * (double)(j % 3);
+    gd_status status = gd_errors(&t->c.problem, 4, coef, coef, 1, 3, NULL, out);
+    free(coef);
+    return status;
+}
+
 static gd_status run_softmax(const trial *t, double *out) {
     return gd_pointwise_softmax(NULL, 5, 3, t->c.X, t->c.X, out, out + 5);
 }
@@ -124,6 +134,7 @@ static void memory(int sparse, int k) {
     trial t = {.c = data_make(&r), .held_out = data_make(&held_out)};
     t.name = "pass", t.run = run_pass, fail_each(&t);
     t.name = "scores", t.run = run_scores, fail_each(&t);
+    t.name = "points", t.run = run_points, fail_each(&t);
     t.name = "softmax", t.run = run_softmax, fail_each(&t);
     t.name = "grid", t.run = run_grid, fail_each(&t);
     t.name = "descent", t.run = run_descent;
