@@ -38,7 +38,8 @@ typedef struct gd_working {
     double *weights, *gradient; /* (size) of all columns */
     double *inner;            /* (k most + k) of those in the set */
     gd_violation *violations; /* (d) */
-    double error, gap, largest; /* E, how far it is from E* at most, the largest gradient of its smooth part */
+    double error, gap, largest; /* E, how far it is from E* at most if the bias is right, the largest gradient of its smooth part */
+    int settled;              /* is it? */
 } gd_working;
 
 int gd_takes_working_sets(const gd_problem *problem) {
@@ -244,18 +245,27 @@ static gd_status set_out(gd_working *work, int64_t *n_violations, int *stop) {
     return status ? status : look(work, n_violations, stop);
 }
 
-/* Columns that have a weight at the start come first, whatever their gradient. */
+/* Is the bias of the start the best there is? What is claimed holds but for its slope times how far it is from that. */
+static int is_settled(const gd_working *work) {
+    const double *slopes = work->gradient + work->k * work->d;
+    int free = work->run->engine.problem.fit_intercept;
+    return !free || gd_norm(work->k, slopes) <= 1e-12 * sqrt(fabs(work->error));
+}
+
+/* Columns that have a weight at the start come first, whatever their gradient. Any will do for a bias that is yet to be found. */
 static int64_t add_given(gd_working *work, int64_t n) {
     double largest = 0.0;
-    for (int64_t i = 0; i < n; i++) largest = fmax(largest, work->violations[i].size);
+    int64_t in_order = n, i = 0;
+    for (int64_t a = 0; a < n; a++) largest = fmax(largest, work->violations[a].size);
     for (int64_t j = 0; j < work->d; j++) {
         int given = 0;
         for (int64_t c = 0; c < work->k; c++) given |= work->weights[c * work->d + j] != 0.0;
-        int known = 0;
-        for (int64_t i = 0; given && i < n && !known; i++)
-            if (work->violations[i].column == j) known = 1, work->violations[i].size += largest;
-        if (given && !known) work->violations[n++] = (gd_violation){2.0 * largest, j};
+        while (i < in_order && work->violations[i].column < j) i++;
+        int known = i < in_order && work->violations[i].column == j;
+        if (given && known) work->violations[i].size += largest;
+        else if (given) work->violations[n++] = (gd_violation){2.0 * largest, j};
     }
+    if (n == 0 && !work->settled) work->violations[n++] = (gd_violation){0.0, 0};
     return n;
 }
 
@@ -272,6 +282,7 @@ static gd_status descend(gd_working *work, int *there) {
     int stop = 0;
     gd_status status = set_out(work, &violations, &stop);
     double scale = fabs(work->error);
+    work->settled = !status && is_settled(work);
     if (!status && !stop && run->engine.problem.l1 <= ROUNDING * work->largest) {
         run->engine.problem.l1 = 0.0;
         return GD_OK;
@@ -280,11 +291,13 @@ static gd_status descend(gd_working *work, int *there) {
     for (; !status; status = look(work, &violations, &stop), n = violations, wanted = gd_max(FIRST, work->active)) {
         report->suboptimality = work->error != 0.0 ? work->gap / work->error : 0.0;
         *there = stop || report->n_iter >= settings->max_iter;
-        if (!stop && work->gap <= fmax(settings->tol, 0.0) * work->error + 1e-20 * scale) report->reason = GD_STOP_CONVERGED, *there = 1;
+        int close = work->settled && work->gap <= fmax(settings->tol, 0.0) * work->error + 1e-20 * scale;
+        if (!stop && close) report->reason = GD_STOP_CONVERGED, *there = 1;
         if (*there) break;
         if ((status = enlarge(work, n, wanted, &added)) || (!added && rough <= fine) || !work->count) break;
         rough = added ? fmax(ROUGH * report->suboptimality, fine) : fine;
         if ((status = solve(work, rough))) break;
+        work->settled = 1;
     }
     return status == GD_BAD_ARGUMENT ? GD_OK : status; /* no rows that weigh anything: others say so */
 }

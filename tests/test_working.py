@@ -161,6 +161,23 @@ def test_so_strong_a_penalty_that_nothing_is_left():
     assert_allclose(result.intercept, y.mean())
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", "huber"])
+@pytest.mark.parametrize("bias", [0.0, 1.0, 3.7])
+@pytest.mark.parametrize("offset", [False, True])
+def test_a_bias_that_is_wrong_is_found_where_no_column_has_a_weight(loss, bias, offset):
+    rng = np.random.default_rng(5)
+    X, y = by_hand(rng.normal(size=(100, 5000)) * (rng.random((100, 5000)) < 0.02)), rng.normal(size=100) + 2.0
+    if loss == "log_loss":
+        y = (y > 1.0).astype(float)
+    extra = {"epsilon": 0.1} if loss == "huber" else {}
+    extra |= {"offset": rng.normal(size=100)} if offset else {}
+    options = extra | {"loss": loss, "solver": "auto", "alpha": 10.0, "l1_ratio": 1.0}
+    result = gdfast.gradient_descent(X, y, coef_init=np.zeros(5000), intercept_init=bias, tol=1e-6, **options)
+    alone = gdfast.gradient_descent(np.zeros((100, 1)), y, tol=1e-12, **options)
+    assert result.converged and not np.any(result.coef)
+    assert result.error <= alone.error * (1 + 1e-6)
+
+
 def test_more_columns_than_a_set_may_have():
     """A weak penalty that is mostly L2 leaves weights to nearly all columns."""
     X, y = task(40, 2500)
