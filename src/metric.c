@@ -125,7 +125,8 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     /* one matrix per output only where outputs bend differently and it costs neither much time nor much memory */
     int dear = diagonal ? (double)k * (double)p * 8.0 > 64e6 || (double)k * (double)sample.n * (double)p > 1e9 : each == 0;
     metric->n_factors = alike || (dear && !joint) ? 1 : k;
-    double products = 0.5 * (double)p * (double)metric->n_factors * (metric->m ? (double)metric->m / (double)sample.n : 1.0); /* of a row */
+    /* of a row with p / 2 columns, each at a quarter of what one costs in a pass */
+    double products = 0.125 * (double)p * (double)metric->n_factors * (metric->m ? (double)metric->m / (double)sample.n : 1.0);
     gd_status status = gd_engine_init_for(&metric->engine, &sample, diagonal ? 0.0 : products, n_threads, hooks);
     if (status) return status;
     metric->watch = &metric->engine;
