@@ -207,7 +207,7 @@ static void refusals(void) {
     points p = points_make(&c, 20000);
     double *out = room(p.n);
     int calls = 0;
-    gd_hooks hooks = {stop_at_second, &calls};
+    gd_hooks hooks = {.poll = stop_at_second, .context = &calls};
     gd_status status = gd_errors(&c.problem, p.n, p.coef, p.intercept, 1, 2, &hooks, out);
     CHECK(status == GD_INTERRUPTED && calls == 2, "status %d, %d calls", status, calls);
     CHECK(gd_errors(&c.problem, 0, p.coef, p.intercept, 1, 2, NULL, out) == GD_BAD_ARGUMENT, "no point");
