@@ -65,7 +65,7 @@ def test_sequential_steps_come_near_the_elastic_net(alpha, l1_ratio):
 @pytest.mark.parametrize("extreme, penalty", [(1 - 1e-10, "l1"), (1e-10, "l2")])
 def test_the_ends_of_the_elastic_net_are_the_two_penalties(extreme, penalty):
     X, y = data(GDClassifier)
-    options = {"alpha": 0.02, "tol": 1e-12}
+    options = {"alpha": 0.02, "tol": 1e-14}
     mixed = GDClassifier(penalty="elasticnet", l1_ratio=extreme, **options).fit(X, y)
     assert_allclose(mixed.coef_, GDClassifier(penalty=penalty, **options).fit(X, y).coef_, atol=1e-6)
 

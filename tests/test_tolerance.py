@@ -91,3 +91,13 @@ def test_hinge_without_error():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 40)), rng.choice([-1.0, 1.0], size=20)
     assert descend(X, y, loss="hinge", tol=1e-3).error <= 1e-12
+
+
+@pytest.mark.parametrize("tol", [1e-12, 1e-14])
+def test_widths_that_rounding_ends_keep_what_was_known_before(tol):
+    """At the optimum to the last bit but one: no warning that a part of the error is left."""
+    X = np.random.RandomState(0).uniform(size=(30, 3))
+    y = np.where(np.arange(30) % 3 == 1, 1.0, -1.0)
+    result = gradient_descent(X, y, loss="hinge", alpha=1e-4, solver="auto", tol=tol, max_iter=1000)
+    assert result.converged and result.suboptimality < 1e-10
+    assert abs(result.error - 2 / 3) < 1e-12
