@@ -98,6 +98,6 @@ def test_widths_that_rounding_ends_keep_what_was_known_before(tol):
     """At the optimum to the last bit but one: no warning that a part of the error is left."""
     X = np.random.RandomState(0).uniform(size=(30, 3))
     y = np.where(np.arange(30) % 3 == 1, 1.0, -1.0)
-    result = gradient_descent(X, y, loss="hinge", alpha=1e-4, solver="auto", tol=tol, max_iter=1000)
+    result = gdfast.gradient_descent(X, y, loss="hinge", alpha=1e-4, solver="auto", tol=tol, max_iter=1000)
     assert result.converged and result.suboptimality < 1e-10
     assert abs(result.error - 2 / 3) < 1e-12
