@@ -187,8 +187,8 @@ AXES = {
 # ---- a step of squared error -----------------------------------------------------------------------------------------
 
 STEPS_TEXT = """Elastic nets at ever more strengths of the penalty, 50 columns, condition number 1e4: one read of X for
-their second moments, then steps on these alone. The time of a step is the slope of the times of grids of 100, 1000 and 2000
-strengths over the steps that they made; the rest is the read and what comes with it."""
+their second moments, then steps on these alone. The time of a step is the slope of the times of grids of 100, 1000 and
+2000 strengths over the steps that they made; the rest is the read and what comes with it."""
 STRENGTHS = (100, 1000, 2000)
 STEPS_ROUNDS = 5
 
