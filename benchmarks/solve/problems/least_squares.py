@@ -56,7 +56,7 @@ PROBLEMS = (
         CHOLESKY,
         "Columns in units that are e^N(0, 4) apart.",
     ),
-    Problem("ridge_square", "Ridge, n ~ d", partial(_correlated, full=2000, d=2000), CHOLESKY),
+    Problem("ridge_square", "Ridge, n about d", partial(_correlated, full=2000, d=2000), CHOLESKY),
     Problem("ridge_wide", "Ridge, d >> n", partial(_correlated, full=500, d=20_000), CHOLESKY),
     Problem(
         "least_squares_ill",

@@ -73,7 +73,7 @@ PROBLEMS = (
     Problem("logistic_tall", "Logistic, n >> d", partial(_unscaled, full=500_000, d=50), NEWTON),
     Problem(
         "logistic_square",
-        "Logistic, n ~ d",
+        "Logistic, n about d",
         partial(_wide, full=2000, d=2000, alpha=1e-3, l1_ratio=0.0),
         NEWTON,
     ),
