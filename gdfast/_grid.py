@@ -52,6 +52,17 @@ class Fit(NamedTuple):
     failure: str = ""
 
 
+class Company(NamedTuple):
+    """Models that share their reads of X, and their estimators, point by point with a model for each split."""
+
+    grid: _core.Grid
+    models: list[dict[str, Any]]  # as the engine knows them
+    points: Sequence[Point]  # of each model
+    data: Rows
+    shape: Shape
+    arrived: Callable[[int], None] | None
+
+
 class Fits(NamedTuple):
     """fits[point][split], the group that each point was fitted in, seconds per model of each point."""
 
@@ -255,7 +266,7 @@ def _together(
     repeated = [point for point in points for _ in splits]
     road = _minima if one._solver() == "auto" else _marches
     grid = _core.Grid(problem, models, table)
-    weights, held_out, made = road(grid, models, repeated, data, Shape(k, d, k == 1), arrived)
+    weights, held_out, made = road(Company(grid, models, repeated, data, Shape(k, d, k == 1), arrived))
     if early:
         coef, intercept = np.split(weights, [k * d], axis=1)
         given = np.ascontiguousarray(coef).reshape(-1, k, d), np.ascontiguousarray(intercept)
@@ -267,15 +278,9 @@ def _together(
 _Made: TypeAlias = tuple[Doubles, Doubles, list[Fit]]  # weights (models, k d + k), validation errors, fits without them
 
 
-def _minima(
-    grid: _core.Grid,
-    models: list[dict[str, Any]],
-    points: Sequence[Point],
-    data: Rows,
-    shape: Shape,
-    arrived: Callable[[int], None] | None,
-) -> _Made:
+def _minima(company: Company) -> _Made:
     """By solver "auto"."""
+    grid, models, points, data, shape, arrived = company
     one = points[0]
     settings: dict[str, Any] = {"max_iter": one.max_iter, "tol": -1.0 if one.tol is None else one.tol}
     settings |= {"n_iter_no_change": one.n_iter_no_change, "stop_early": bool(one.early_stopping), "arrived": arrived}
@@ -284,23 +289,15 @@ def _minima(
         check_rows_finite(grid.problem.X, "X")
     warn_of_missing(report["missing_threads"])
     _warn_of_reasons(report, one.tol)
-    if not report["error"].all():
-        reach, losses = _reach(data), [point.loss for point in points]
-        lost = [vanishes(error, loss, reach) for error, loss in zip(report["error"], losses, strict=True)]
-        _warn_of_complaints([VANISHED if each else "" for each in lost])
+    vanished = [_vanished(error, point, data) for error, point in zip(report["error"], points, strict=True)]
+    _warn_of_complaints([VANISHED if each else "" for each in vanished])
     fits = [_fit_of(point, data, shape, weights[i], report, i) for i, point in enumerate(points)]
     return weights, report["validation"], fits
 
 
-def _marches(
-    grid: _core.Grid,
-    models: list[dict[str, Any]],
-    points: Sequence[Point],
-    data: Rows,
-    shape: Shape,
-    arrived: Callable[[int], None] | None,
-) -> _Made:
+def _marches(company: Company) -> _Made:
     """By update rules, each point with settings of its own."""
+    grid, models, points, data, shape, arrived = company
     n, n_threads = data.X.shape[0], threads(points[0].n_threads)
     settings = [
         settings_for(
@@ -323,13 +320,14 @@ def _marches(
         check_rows_finite(grid.problem.X, "X")
     warn_of_missing(max(report["missing_threads"] for _, _, report in made))
     whole: dict[int, Rows] = {}
-    reach = _reach(data)
     fits, complaints = [], []
     for point, model, told, (status, weights, report) in zip(points, models, settings, made, strict=True):
         if status != "ok":
             diverged = status == "diverged"
             text = (
-                divergence_message(report, told["eta0"]) if diverged else overflow_message(grid.problem.X, reach, None)
+                divergence_message(report, told["eta0"])
+                if diverged
+                else overflow_message(grid.problem.X, _reach(data), None)
             )
             fits.append(Fit({}, np.nan, text))
             continue
@@ -337,7 +335,7 @@ def _marches(
         if id(by_class) not in whole:
             whole[id(by_class)] = data._replace(sample_weight=weighed(data, by_class))
         train = whole[id(by_class)]
-        report["vanished"] = vanishes(report["error"], point.loss, reach)
+        report["vanished"] = _vanished(report["error"], point, data)
         complaints += [complaint(report, told)]
         result = silent_result(weights, report, told, shape, validated=early)
         fits.append(
@@ -350,6 +348,10 @@ def _marches(
 def _reach(data: Rows) -> float:
     """The largest magnitude in y."""
     return largest(float(data.y.min()), float(data.y.max()))
+
+
+def _vanished(error: float, point: Point, data: Rows) -> bool:
+    return error == 0.0 and vanishes(error, point.loss, _reach(data))
 
 
 def descend_together(

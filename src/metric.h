@@ -79,8 +79,7 @@ void gd_metric_solve(const gd_metric *metric, const double *in, double *out);
 double gd_metric_norm(const gd_metric *metric, const double *in, double *room);
 
 /* Where L1 or bounds act: x (p) = argmin gradient.delta + delta'H delta / 2 + l1 ||w||_1 within the bounds, x = v + delta, for one output.
- * Returns how much less that is than at v. joint: for all outputs at
- * once, output 0. */
+ * Returns how much less that is than at v. joint: for all outputs at once, output 0. */
 double gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, const double *gradient, double *x);
 
 /* The nearest value to v that weight j of an output may have; the bias, j = d, any. */

@@ -348,11 +348,12 @@ static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int
     const gd_fit *fit = all->fits;
     double error, start, square = 0.0, tol = run->settings->tol, enough = fmax(tol, run->engine.pass.narrow ? 1e-6 : 1e-12);
     int stop = 0;
+    if (fit->reason != GD_STOP_CONVERGED) return GD_OK;
     for (int64_t c = 0; c < all->k; c++) square += all->trainings[0].yy[c];
     gd_status status = gd_engine_evaluate(&run->engine, all->weights, &error, run->gradient);
     if (status) return status;
     gd_add_l1(&run->engine.problem, all->weights, &error, run->gradient);
-    if (fit->reason != GD_STOP_CONVERGED || !(1e-14 * square <= tol * error) || !(error - fit->error <= enough * error)) return GD_OK;
+    if (!(1e-14 * square <= tol * error) || !(error - fit->error <= enough * error)) return GD_OK;
     double norm = gd_norm(run->size, run->gradient);
     *there = 1;
     run->best_monitor = INFINITY;
@@ -371,15 +372,16 @@ gd_status gd_descend_moments(gd_run *run, int *there) {
     gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
     gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
     gd_fit fit = {0};
+    *there = 0;
+    if (gd_has_given_bias(run) || !is_sound(&grid)) return GD_OK; /* the next to try says what is wrong */
     double *weights = gd_alloc(2 * run->size, 8);
     gd_settings settings = {.tol = run->settings->tol, .max_iter = MOST_STEPS, .n_threads = run->settings->n_threads}; /* no epochs */
     gd_squared all = {.grid = &grid, .settings = &settings, .weights = weights, .fits = &fit};
-    *there = 0;
-    gd_status status = !weights ? GD_NO_MEMORY : gd_has_given_bias(run) || !is_sound(&grid) ? GD_BAD_ARGUMENT : fit_grid(&all, run->engine.hooks);
+    gd_status status = weights ? fit_grid(&all, run->engine.hooks) : GD_NO_MEMORY;
     run->engine.rows_read += (double)problem->n;
     run->report->missing_threads += fit.missing_threads;
     if (!status) status = look_back(run, &all, weights + run->size, there);
     release(&all);
     gd_release(weights);
-    return !*there && (status == GD_BAD_ARGUMENT || status == GD_NOT_FINITE) ? GD_OK : status; /* the next to try says what it is */
+    return !*there && (status == GD_BAD_ARGUMENT || status == GD_NOT_FINITE) ? GD_OK : status;
 }

@@ -190,6 +190,20 @@ static double *room(int64_t count) {
     return memory;
 }
 
+recipe random_recipe(dice *d, int64_t most_columns, int64_t most_outputs) {
+    recipe r = {.n = 1 + roll_below(d, 600)};
+    r.d = 1 + roll_below(d, most_columns), r.type = (int)roll_below(d, GD_N_TYPES), r.seed = roll(d) >> 40;
+    r.k = roll_below(d, 2) ? 1 : 2 + roll_below(d, most_outputs - 1);
+    r.how = (int)roll_below(d, N_LAYOUTS), r.y_how = (int)roll_below(d, N_LAYOUTS);
+    r.loss = (int)roll_below(d, GD_N_LOSSES);
+    r.softmax = r.loss == gd_loss_log_loss && r.k > 1 && roll_below(d, 3);
+    r.codes = (gd_loss_is_margin(r.loss) || r.loss == gd_loss_log_loss) && roll_below(d, 2);
+    if (roll_below(d, 3) == 0) r.sparse = 1 + (int)roll_below(d, 2), r.type = roll_below(d, 2) ? GD_F32 : GD_F64;
+    r.weighted = (int)roll_below(d, 2), r.subset = (int)roll_below(d, 3) == 0;
+    r.offset_cols = (int)(roll_below(d, 2) ? 0 : roll_below(d, 2) ? 1 : r.k);
+    return r;
+}
+
 /* m rows are stored; `rows` lists the n that count. */
 data data_make(const recipe *r) {
     data c;

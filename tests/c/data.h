@@ -56,6 +56,9 @@ typedef struct data {
     pool memory;
 } data;
 
+/* Any mixture of everything: types, layouts, sparse rows, outputs, softmax. At most so many columns and outputs. */
+recipe random_recipe(dice *d, int64_t most_columns, int64_t most_outputs);
+
 data data_make(const recipe *r);
 void data_free(data *c);
 double loss_param(int loss);

@@ -164,16 +164,7 @@ static void every_loss(void) {
 static void random_recipes(void) {
     dice d = {1618};
     for (int i = 0; i < (UNDER_ASAN ? 40 : 200); i++) {
-        recipe r = {.n = 1 + roll_below(&d, 600), .d = 1 + roll_below(&d, 70), .type = (int)roll_below(&d, GD_N_TYPES),
-            .seed = roll(&d) >> 40};
-        r.k = roll_below(&d, 2) ? 1 : 2 + roll_below(&d, 4);
-        r.how = (int)roll_below(&d, N_LAYOUTS), r.y_how = (int)roll_below(&d, N_LAYOUTS);
-        r.loss = (int)roll_below(&d, GD_N_LOSSES);
-        r.softmax = r.loss == gd_loss_log_loss && r.k > 1 && roll_below(&d, 3);
-        r.codes = (gd_loss_is_margin(r.loss) || r.loss == gd_loss_log_loss) && roll_below(&d, 2);
-        if (roll_below(&d, 3) == 0) r.sparse = 1 + (int)roll_below(&d, 2), r.type = roll_below(&d, 2) ? GD_F32 : GD_F64;
-        r.weighted = (int)roll_below(&d, 2), r.subset = (int)roll_below(&d, 3) == 0;
-        r.offset_cols = (int)(roll_below(&d, 2) ? 0 : roll_below(&d, 2) ? 1 : r.k);
+        recipe r = random_recipe(&d, 70, 5);
         int mixed = r.k == 1 && r.codes;
         check_grid(&r, 1 + roll_below(&d, 12), mixed ? 6 : 0, of_codes);
     }
