@@ -180,7 +180,7 @@ _SMALLEST_SQUARE = 1e-150  # below, errors are rounded to 0 and any answer would
 VANISHED = "The squares of y vanish in float64, and with them the error. Scale y."
 _METHODS = {
     "newton": "preconditioned gradient descent, metric from a sample of rows",
-    "diagonal": "preconditioned gradient descent, diagonal metric and quasi-Newton memory",
+    "diagonal": "preconditioned gradient descent, diagonal metric, conjugate or quasi-Newton steps",
     "gram": "preconditioned gradient descent, exact metric X'X from one pass",
     "smoothed": "preconditioned gradient descent on ever less rounded kinks",
     "proximal": "coordinate descent and Newton on a quadratic model",

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "conjugate.h"
 #include "march.h"
 #include "squared.h"
 #include "threads.h"
@@ -75,6 +76,7 @@ static gd_status descend_auto(gd_run *run) {
     int there = 0;
     gd_status status = GD_OK;
     if (gd_takes_moments(&run->engine.problem, run->settings)) status = gd_descend_moments(run, &there);
+    else if (gd_takes_conjugate(&run->engine.problem, run->settings)) status = gd_descend_conjugate(run, &there);
     else if (gd_takes_working_sets(&run->engine.problem)) status = gd_descend_working(run, &there);
     if (!status && there && !run->validates) return end_at_last(run);
     if (!status && !there) status = gd_newton(run);

@@ -27,8 +27,7 @@ void gd_release(void *memory) { free(memory); }
 /* ---- setting up ------------------------------------------------------------------------------------------------ */
 
 static int uses_double_lanes(const gd_problem *problem) {
-    int type = problem->X.type;
-    return problem->X.indptr || problem->double_lanes || type == GD_F64 || type == GD_U32 || type == GD_I32 || type == GD_U64 || type == GD_I64;
+    return problem->X.indptr || problem->double_lanes > 0 || (!problem->double_lanes && gd_exceeds_float(problem->X.type));
 }
 
 /* The type of X if kernels may read its rows where they lie, contiguous: native to the lanes and aligned, or narrower; else -1. */
@@ -38,7 +37,7 @@ static int type_in_place(const gd_engine *engine, int doubles) {
     int64_t size = gd_type_size(X->type);
     if (X->indptr || problem->rows || X->swapped || (X->col_stride != size && X->n_cols != 1)) return -1;
     if (X->type == (doubles ? GD_F64 : GD_F32)) return (uintptr_t)X->data % (uintptr_t)size || X->row_stride % size ? -1 : X->type;
-    int narrow = !doubles && problem->n_outputs == 1 && X->n_cols > 2 * GD_LANES_F; /* see one.inc */
+    int narrow = !doubles && !gd_exceeds_float(X->type) && problem->n_outputs == 1 && X->n_cols > 2 * GD_LANES_F; /* see one.inc */
     return narrow && engine->kernels->widens ? X->type : -1;
 }
 

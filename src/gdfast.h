@@ -88,7 +88,7 @@ typedef struct gd_problem {
     double smoothing;     /* > 0: kinks of the piecewise linear losses are rounded off over this width */
     double l2, l1;        /* strengths of the two penalties */
     const double *lower, *upper; /* (k, d) bounds of the weights, NULL: none; lower <= upper. Infinite ones do not bind */
-    int32_t double_lanes; /* 1: compute in double whatever the stored type */
+    int32_t double_lanes; /* 1: compute in double whatever the stored type; -1: in float */
 } gd_problem;
 
 /* Hooks: called by the calling thread only, between blocks, never inside a kernel. NULL where not wanted.
@@ -217,7 +217,7 @@ typedef struct gd_report {
 typedef enum gd_method {
     GD_METHOD_RULE,      /* the update rule named in the settings */
     GD_METHOD_NEWTON,    /* preconditioned descent, full metric */
-    GD_METHOD_DIAGONAL,  /* preconditioned descent, diagonal metric and quasi-Newton memory */
+    GD_METHOD_DIAGONAL,  /* preconditioned descent, diagonal metric, conjugate or quasi-Newton steps */
     GD_METHOD_GRAM,      /* squared error: the metric is exact */
     GD_METHOD_SMOOTHED,  /* piecewise linear loss: rounded kinks, width shrinking */
     GD_METHOD_PROXIMAL   /* L1: coordinate steps on the quadratic model */

@@ -26,7 +26,7 @@ static void gram_task(void *context, int64_t task, int worker) {
     const gd_gram *gram = &job->grams[task / job->n_bands / job->n_parts];
     int64_t blocks = (gram->n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, part_rows = (blocks + job->n_parts - 1) / job->n_parts * GD_BLOCK_ROWS;
     int64_t from = part * part_rows, to = gd_min(gram->n, from + part_rows);
-    double *A = job->room + worker * job->room_size, *H = job->n_parts > 1 ? job->parts + part * p * p_pad : gram->H;
+    double *H = job->n_parts > 1 ? job->parts + part * p * p_pad : gram->H;
     gd_problem problem = engine->problem;
     gd_pass pass = engine->pass;
     if (gram->rows) {
@@ -37,7 +37,7 @@ static void gram_task(void *context, int64_t task, int worker) {
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
         if (gd_engine_ends(engine, worker)) return;
         engine->kernels->gram[pass.doubles](&pass, &engine->scratch[worker], job->columns, gram->h + at, at, gd_min(to - at, GD_BLOCK_ROWS),
-                                            j0, j1, A, A + 2 * GD_GRAM_ROWS * p_pad, A + 3 * GD_GRAM_ROWS * p_pad, H);
+                                            j0, j1, job->room + worker * job->room_size, H);
     }
 }
 
@@ -49,7 +49,7 @@ gd_status gd_gram_sum(gd_engine *engine, const gd_columns *columns, const gd_gra
     int64_t bands = TASKS * engine->n_threads / (count * job.n_parts) + 1;
     int64_t panels = gd_min((n_panels + bands - 1) / bands, gd_max(1, SUMS_OF_A_TASK / (columns->p_pad * GD_GRAM_PANEL)));
     job.band = panels * GD_GRAM_PANEL, job.n_bands = (n_panels + panels - 1) / panels;
-    job.room_size = (3 * GD_GRAM_ROWS + job.band) * columns->p_pad;
+    job.room_size = GD_GRAM_ROOM(columns->p_pad);
     job.room = gd_alloc(engine->n_threads, 8 * job.room_size);
     if (job.n_parts > 1) job.parts = gd_alloc(job.n_parts * size, 8);
     gd_status status = job.room && (job.parts || job.n_parts == 1) ? GD_OK : GD_NO_MEMORY;

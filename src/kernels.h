@@ -12,7 +12,15 @@
 #endif
 
 enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64, GD_GRAM_PANEL = 64,
-       GD_MOMENT_ROWS = 32, GD_PANEL_ROWS = 32, GD_CSR_ENTRIES = 8192 };
+       GD_GRAM_COLUMNS = 256, GD_MOMENT_ROWS = 32, GD_PANEL_ROWS = 64, GD_PANEL_STEP = 32, GD_CSR_ENTRIES = 8192 };
+
+/* In doubles: a block of rows as they are and times their weights, some of their columns turned, and sums of a panel. */
+#define GD_GRAM_ROOM(p_pad) (2 * GD_BLOCK_ROWS * (p_pad) + GD_GRAM_PANEL * (GD_BLOCK_ROWS + GD_GRAM_COLUMNS))
+
+/* Has a stored type more digits than a float? */
+static inline int gd_exceeds_float(int type) {
+    return type == GD_F64 || type == GD_U32 || type == GD_I32 || type == GD_U64 || type == GD_I64;
+}
 
 /* One pass in the making: the problem, the weights in the lane type, and how tiles are cut. Constant during a pass. */
 typedef struct gd_pass {
@@ -87,9 +95,9 @@ typedef struct gd_kernels {
     void (*curvature[2])(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, double *h,
                          int64_t h_step);
     /* H[j, l] += sum_i h_i u_ij u_il for j0 <= j < j1 and l >= j0 / lanes * lanes. H (p, p_pad) double;
-     * A (2, GD_GRAM_ROWS, p_pad), B (GD_GRAM_ROWS, p_pad) and G (j1 - j0, p_pad) scratch of real. */
+     * room (GD_GRAM_ROOM(p_pad)) scratch. */
     void (*gram[2])(const gd_pass *pass, const gd_scratch *scratch, const gd_columns *columns, const double *h, int64_t first, int64_t count,
-                    int64_t j0, int64_t j1, void *A, void *B, void *G, double *H);
+                    int64_t j0, int64_t j1, void *room, double *H);
     /* How far columns of rows first ... first + count - 1 go from `center` (d): the most, largest (d), and the sum of
      * squares, added to square (d). */
     void (*spread[2])(const gd_pass *pass, const gd_scratch *scratch, const double *center, int64_t first, int64_t count,
@@ -110,9 +118,10 @@ typedef struct gd_kernels {
     void (*augment)(const gd_pass *pass, const gd_scratch *scratch, const gd_augmented *columns, int64_t first, int64_t count, double *tile,
                     double *U, double *s);
     /* H (q_pad, q_pad) += sum_i weight_i u_i u_i' over `rows` (count) of U, for the columns of strips from ... to - 1 times those from
-     * each one's own strip on. rows NULL: rows 0 ... count - 1, which all weigh 1; weight NULL: all 1. A, B like U: scratch. */
+     * each one's own strip on. rows NULL: rows 0 ... count - 1, which all weigh 1; weight NULL: all 1. A, B like U: scratch. Meanwhile
+     * `bytes` of what comes next are asked for. */
     void (*moments)(int64_t strips, int64_t from, int64_t to, const double *U, int64_t count, const int32_t *rows, const double *weight,
-                    double *A, double *B, double *H);
+                    double *A, double *B, double *H, const char *next, int64_t bytes);
     /* y += a x, both (n) with room for whole lanes. */
     void (*add)(int64_t n, double a, const double *x, double *y);
     /* k == 1: `count` (<= GD_BLOCK_ROWS) updates w -= eta (s / mean s  dE/dz x + l2 w), a row each, in double. */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "diagonal.h"
 #include "gram.h"
 #include "joint.h"
 #include "quadratic.h"
@@ -89,7 +90,7 @@ static gd_status find_columns(gd_metric *metric, const gd_problem *problem, int 
     int64_t d = metric->columns.d;
     double *largest = gd_alloc(2 * d, 8), *square = largest + d;
     gd_status status = largest ? GD_OK : GD_NO_MEMORY;
-    if (!status && engine->problem.fit_intercept) status = gd_column_means(&engine->problem, engine->hooks, metric->center);
+    if (!status && engine->problem.fit_intercept) status = gd_column_means(&engine->problem, n_threads, engine->hooks, metric->center);
     for (int64_t j = 0; !status && j < d; j++)
         if (!isfinite(metric->center[j])) metric->center[j] = 0.0;
     if (!status) status = find_spread(engine, metric->center, largest, square);
@@ -118,7 +119,7 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     int alike = problem->n_outputs == 1 || problem->loss == gd_loss_squared_error;
     int64_t each = alike || kind != GD_METRIC_FULL ? 0 : gd_rows_of_a_class(problem, sample.n);
     metric->m = 2 * each < sample.n ? each : 0;
-    sample.double_lanes = sample.double_lanes || !(float_lanes || metric->m);
+    if (!sample.double_lanes) sample.double_lanes = float_lanes ? -1 : !metric->m;
     int64_t k = problem->n_outputs, d = problem->X.n_cols, p = d + (problem->fit_intercept ? 1 : 0);
     int64_t p_pad = (p + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F, order = joint ? k * p : p;
     int64_t pad = (order + GD_LANES_F - 1) / GD_LANES_F * GD_LANES_F;
@@ -137,9 +138,8 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
     int64_t f = metric->n_factors, of_rows = 2 * f * (sample.n + metric->m);
     int64_t matrices = (joint ? 1 : f) * order * (diagonal ? 1 : pad);
     int64_t factor = metric->proximal ? gd_quadratic_room_size(order, pad) : 0;
-    double *at = metric->arena = gd_alloc(matrices + factor + f * p + 3 * d + of_rows + k + p_pad, 8);
+    double *at = metric->arena = gd_alloc(matrices + factor + f * p + 3 * d + of_rows + k, 8);
     if (!at) return GD_NO_MEMORY;
-    metric->room = at, at += p_pad;
     metric->chosen = (int64_t *)(void *)at, at += f * metric->m;
     metric->chosen_h = at, at += f * metric->m;
     metric->model = at, at += matrices;
@@ -184,6 +184,18 @@ static void curvature_task(void *context, int64_t block, int worker) {
         for (int64_t i = first; i < first + count; i++) metric->h[f * n + i] *= metric->row_weight[i];
 }
 
+/* Of squared error they are known. */
+static void find_curvature(gd_metric *metric) {
+    gd_engine *engine = &metric->engine;
+    int64_t n = engine->problem.n;
+    if (engine->problem.loss == gd_loss_squared_error && !engine->problem.weight.data) {
+        for (int64_t i = 0; i < n; i++) metric->h[i] = metric->row_weight ? metric->row_weight[i] : 1.0;
+        return;
+    }
+    gd_parallel((n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, curvature_task, metric, engine->n_threads);
+    engine->rows_read += (double)n;
+}
+
 static double moved(const gd_metric *metric) {
     int64_t n = metric->n_factors * metric->engine.problem.n;
     double change = 0.0, total = 0.0;
@@ -201,28 +213,6 @@ static void bend_if_flat(gd_metric *metric, double weight_mean) {
 }
 
 /* ---- the matrix --------------------------------------------------------------------------------------------------- */
-
-static gd_status sum_diagonal(gd_metric *metric, const double *h, double *diagonal) {
-    gd_engine *engine = &metric->engine;
-    int64_t n = engine->problem.n;
-    memset(diagonal, 0, sizeof *diagonal * (size_t)metric->p);
-    for (int64_t at = 0; at < n; at += GD_BLOCK_ROWS) {
-        if (gd_engine_poll(engine)) return GD_INTERRUPTED;
-        if (engine->pass.sparse)
-            engine->kernels->csr_diagonal(&engine->pass, engine->scratch, &metric->columns, h + at, at, gd_min(n - at, GD_BLOCK_ROWS), diagonal);
-        else engine->kernels->diagonal[engine->pass.doubles](&engine->pass, &metric->columns, h + at, at, gd_min(n - at, GD_BLOCK_ROWS),
-                                                             metric->room, diagonal);
-    }
-    if (!engine->pass.sparse) return GD_OK;
-    double bend = 0.0; /* what zeros have */
-    for (int64_t i = 0; i < n; i++) bend += h[i];
-    for (int64_t j = 0; j < metric->columns.d; j++) {
-        double zero = metric->center[j] * metric->scale[j];
-        diagonal[j] = fmax(diagonal[j] + bend * zero * zero, 0.0);
-    }
-    for (int64_t j = metric->columns.d; j < metric->p; j++) diagonal[j] += bend;
-    return GD_OK;
-}
 
 /* Divide by sum s, add the penalty and a trace of damping that makes singular problems solvable and leaves regular ones alone:
  * 1e-10 of each diagonal element, 1e-7 with fewer rows than columns, where it alone decides among the solutions and rounding
@@ -327,8 +317,7 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     double weight_sum = (double)n, ignored;
     gd_status status = GD_OK;
     gd_engine_set_weights(engine, weights);
-    gd_parallel((n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS, curvature_task, metric, engine->n_threads);
-    engine->rows_read += (double)n;
+    find_curvature(metric);
     if (engine->interrupted) return GD_INTERRUPTED;
     if (metric->built && moved(metric) <= unless_moved) return GD_OK;
     memcpy(metric->h_built, metric->h, sizeof *metric->h * (size_t)(metric->n_factors * n));
@@ -338,7 +327,7 @@ gd_status gd_metric_build(gd_metric *metric, const double *weights, double unles
     bend_if_flat(metric, weight_sum > 0.0 ? weight_sum / (double)n : 1.0);
     if (!status && !metric->diagonal) status = sum_matrices(metric);
     for (int64_t f = 0; !status && metric->diagonal && f < metric->n_factors; f++)
-        status = sum_diagonal(metric, metric->h + f * n, metric->model + f * metric->p);
+        status = gd_diagonal_sum(metric, metric->h + f * n, metric->model + f * metric->p);
     int64_t matrices = metric->joint ? 1 : metric->n_factors;
     gd_finish_job job = {metric, weight_sum > 0.0 ? weight_sum : 1.0, matrices < engine->n_threads};
     if (!status) gd_parallel(matrices, finish_task, &job, job.one_by_one ? 1 : engine->n_threads);
@@ -372,7 +361,7 @@ gd_metric gd_metric_view(const gd_metric *metric, const gd_model *model, double 
     gd_metric view = *metric;
     gd_metric_aim(&view, model, NULL, 0.0);
     view.model = view.factor = matrices;
-    view.arena = view.room = NULL, view.rows = NULL;
+    view.arena = NULL, view.rows = NULL;
     view.engine.n_threads = 1; /* it is worked on by one of several */
     return view;
 }

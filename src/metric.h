@@ -28,7 +28,7 @@ typedef struct gd_metric {
     double *least;         /* (n_factors, p) smallest pivots */
     const double *row_weight; /* (m) what s of a row is multiplied with, NULL: 1 */
     double row_weight_sum;    /* then: the sum of s times that */
-    void *arena, *room;    /* room: scratch of gd_metric_minimise and of the diagonal */
+    void *arena;
     int64_t m;             /* rows that each matrix is made from, the more likely the more they bend; 0: all of the engine's */
     int64_t *chosen;       /* (n_factors, m) */
     double *chosen_h;      /* (n_factors, m) */

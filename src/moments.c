@@ -150,6 +150,8 @@ static int64_t select_rows(const gd_moments *moments, int64_t cell, int64_t firs
                            double *weight, int *plain) {
     int64_t found = 0;
     double most = 1.0, least = 1.0;
+    *plain = moments->n_cells == 1 && moments->pattern && !moments->engine.problem.weight.data;
+    if (*plain) return count;
     for (int64_t i = 0; i < count; i++) {
         int r = times(moments, cell, first + i);
         rows[found] = (int32_t)i;
@@ -163,10 +165,18 @@ static int64_t select_rows(const gd_moments *moments, int64_t cell, int64_t firs
     return found;
 }
 
+/* The stored bytes of the rows of a task that come next, where rows lie side by side: their products leave memory time to deliver them. */
+static int64_t bytes_ahead(const gd_problem *problem, int64_t next, int64_t to) {
+    const gd_matrix *X = &problem->X;
+    int side_by_side = !X->indptr && !problem->rows && X->col_stride >= 1 && X->row_stride == X->n_cols * X->col_stride;
+    return side_by_side ? gd_min(to - next, GD_BLOCK_ROWS) * X->row_stride : 0;
+}
+
 static void moments_task(void *context, int64_t task, int worker) {
     const gd_moments_job *job = context;
     gd_moments *moments = job->moments;
     gd_engine *engine = &moments->engine;
+    const gd_matrix *X = &engine->problem.X;
     int64_t part = task / job->n_panels, panel = task % job->n_panels, strips = moments->strips, block = GD_BLOCK_ROWS * moments->q_pad;
     int64_t from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows), matrix = moments->q_pad * moments->q_pad;
     int64_t low = panel * PANEL, high = job->n_panels == 1 ? strips : gd_min(strips, low + PANEL);
@@ -175,14 +185,16 @@ static void moments_task(void *context, int64_t task, int worker) {
     int32_t *rows = (int32_t *)(void *)(weight + GD_BLOCK_ROWS);
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
         if (gd_engine_ends(engine, worker)) return;
-        int64_t count = gd_min(to - at, GD_BLOCK_ROWS);
+        int64_t count = gd_min(to - at, GD_BLOCK_ROWS), next = at + count, bytes = bytes_ahead(&engine->problem, next, to);
         engine->kernels->augment(&engine->pass, &engine->scratch[worker], &job->columns, at, count, tile, U, s);
         for (int64_t cell = 0; cell < moments->n_cells; cell++) {
             int plain;
             int64_t found = moments->rows[cell] ? select_rows(moments, cell, at, count, s, rows, weight, &plain) : 0;
             if (!found) continue;
+            const char *ahead = X->data + (bytes ? next : 0) * X->row_stride;
             engine->kernels->moments(strips, low, high, U, found, plain && found == count ? NULL : rows, plain ? NULL : weight, A, B,
-                                     moments->sums + (part * moments->n_cells + cell) * matrix);
+                                     moments->sums + (part * moments->n_cells + cell) * matrix, ahead, bytes);
+            bytes = 0;
         }
     }
 }

@@ -216,6 +216,9 @@ static gd_status descend_smooth(gd_walk *work) {
 
 #include "kinks.inc"
 
+/* Where the penalty has such a share in what each weight bends E by, X'X need not be exacter than floats make it. */
+static const double FLOAT_PENALTY = 3e-4;
+
 gd_status gd_newton(gd_run *run) {
     const gd_problem *problem = &run->engine.problem;
     int smooth = gd_loss_is_smooth(problem->loss), wide = problem->X.n_cols > GD_WIDEST_METRIC;
@@ -227,7 +230,7 @@ gd_status gd_newton(gd_run *run) {
     double *arena = NULL;
     int64_t rows = wide ? 4096 : joint ? 0 : gd_metric_rows(problem, smooth);
     gd_metric_kind kind = diagonal ? GD_METRIC_DIAGONAL : joint ? GD_METRIC_JOINT : GD_METRIC_FULL;
-    int float_lanes = exact && rows == 0 && !run->engine.pass.doubles && problem->n > 20000;
+    int float_lanes = exact && rows == 0 && ((!run->engine.pass.doubles && problem->n > 20000) || run->penalty_share >= FLOAT_PENALTY);
     gd_status status = gd_metric_init(&metric, problem, rows, kind, float_lanes, run->settings->n_threads, run->engine.hooks);
     work.rescale = diagonal || (problem->softmax && metric.n_factors == 1);
     if (!status) status = allocate(&work, &arena);

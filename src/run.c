@@ -142,8 +142,7 @@ int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n) {
     return rows;
 }
 
-/* The problem with squared error in place of its loss, one output, and the same y in every row. */
-static gd_problem linear_problem(const gd_problem *problem, const double *y) {
+gd_problem gd_linear_problem(const gd_problem *problem, const double *y) {
     gd_problem linear = *problem;
     linear.n_outputs = 1, linear.loss = gd_loss_squared_error, linear.softmax = 0, linear.target = GD_VALUES;
     linear.l2 = linear.l1 = 0.0;
@@ -152,13 +151,13 @@ static gd_problem linear_problem(const gd_problem *problem, const double *y) {
     return linear;
 }
 
-gd_status gd_column_means(const gd_problem *problem, const gd_hooks *hooks, double *means) {
+gd_status gd_column_means(const gd_problem *problem, int n_threads, const gd_hooks *hooks, double *means) {
     static const double minus_one = -1.0;
-    gd_problem linear = linear_problem(problem, &minus_one);
+    gd_problem linear = gd_linear_problem(problem, &minus_one);
     int64_t d = problem->X.n_cols;
     gd_engine engine = {0};
     double *weights = gd_alloc(2 * (d + 1), 8), error;
-    gd_status status = weights ? gd_engine_init(&engine, &linear, 1, hooks) : GD_NO_MEMORY;
+    gd_status status = weights ? gd_engine_init(&engine, &linear, n_threads, hooks) : GD_NO_MEMORY;
     if (!status) status = gd_engine_evaluate(&engine, weights, &error, weights + d + 1);
     if (!status) memcpy(means, weights + d + 1, sizeof *means * (size_t)d);
     gd_engine_free(&engine);
@@ -169,7 +168,7 @@ gd_status gd_column_means(const gd_problem *problem, const gd_hooks *hooks, doub
 gd_status gd_weight_mean(const gd_problem *problem, const gd_hooks *hooks, double *mean) {
     gd_problem of_weights = *problem;
     of_weights.X = problem->weight, of_weights.weight.data = NULL, of_weights.double_lanes = 1;
-    return gd_column_means(&of_weights, hooks, mean);
+    return gd_column_means(&of_weights, 1, hooks, mean);
 }
 
 /* Power iteration on v -> X'S X v / sum s, run as passes of squared error with y = 0 over up to 4096 rows. The loss's own
@@ -180,7 +179,7 @@ gd_status gd_run_curvature(gd_run *run, double *largest) {
     int64_t n = 0, size = problem->X.n_cols + 1;
     int64_t *rows = gd_spread_rows(problem, 4096, &n);
     double *v = gd_alloc(2 * size, 8), *product = v ? v + size : NULL, error, value = 0.0;
-    gd_problem linear = linear_problem(problem, &zero);
+    gd_problem linear = gd_linear_problem(problem, &zero);
     linear.rows = rows, linear.n = n;
     gd_engine engine = {0};
     gd_status status = rows && v ? gd_engine_init(&engine, &linear, 1, run->engine.hooks) : GD_NO_MEMORY;

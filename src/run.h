@@ -16,6 +16,7 @@ typedef struct gd_run {
     double *best;                 /* (size) weights of the best validation error */
     double best_monitor;          /* the smallest validation (or training) error so far */
     int64_t stale;                /* epochs without an improvement of best_monitor */
+    double penalty_share;         /* of l2 in what a weight bends E by, at least; 0: unknown */
     int path_by_update;           /* the path is kept at every update, not here at every epoch */
     int64_t n_coef, size;         /* k*d, k*d + k */
 } gd_run;
@@ -46,8 +47,11 @@ int gd_all_finite(int64_t n, const double *x);
 /* The largest eigenvalue of the curvature of the smooth part at most, from a sample of rows: 1 / it is a safe step. */
 gd_status gd_run_curvature(gd_run *run, double *largest);
 
+/* The problem with squared error in place of its loss, one output, no penalty, and the same y in every row. */
+gd_problem gd_linear_problem(const gd_problem *problem, const double *y);
+
 /* means (d) = sum s x / sum s, as a pass: the gradient of squared error at w = 0 where y = -1 everywhere. */
-gd_status gd_column_means(const gd_problem *problem, const gd_hooks *hooks, double *means);
+gd_status gd_column_means(const gd_problem *problem, int n_threads, const gd_hooks *hooks, double *means);
 
 /* sum s / n over the rows that count. */
 gd_status gd_weight_mean(const gd_problem *problem, const gd_hooks *hooks, double *mean);

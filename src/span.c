@@ -78,7 +78,7 @@ static void part_task(void *context, int64_t part, int worker) {
         for (int64_t strip = 0; strip < job->strips; strip += PANEL) {
             if (gd_engine_ends(engine, worker)) return;
             engine->kernels->moments(job->strips, strip, gd_min(job->strips, strip + PANEL), V, count, NULL, NULL, NULL, NULL,
-                                     job->parts + part * n_pad * n_pad);
+                                     job->parts + part * n_pad * n_pad, (const char *)V, 0);
         }
     }
 }
@@ -145,7 +145,7 @@ static double share_left(const gd_pivots *p, int64_t i) { return p->square[i] > 
 /* Rows of U from `from` on, each the one of which most is left (of its own square: rows of any scale are alike), until a panel is full or
  * the others depend on those before. Returns how many there are now. */
 static int64_t factorise_panel(gd_pivots *p, int64_t from) {
-    int64_t to = gd_min(p->n, from + GD_PANEL_ROWS);
+    int64_t to = gd_min(p->n, from + GD_PANEL_STEP);
     for (int64_t k = from; k < to; k++) {
         int64_t best = k;
         for (int64_t i = k; i < p->n; i++)
@@ -172,7 +172,7 @@ static gd_status factorise(gd_pivots *p, gd_engine *engine, int *usable) {
     *usable = finite && top > 1e-250;
     for (int64_t from = 0; *usable && from < p->n; from = p->rank) {
         p->rank = factorise_panel(p, from);
-        if (p->rank < gd_min(p->n, from + GD_PANEL_ROWS)) break;
+        if (p->rank < gd_min(p->n, from + GD_PANEL_STEP)) break;
         for (int64_t i = p->rank; i < p->n; i++) subtract(p, from, p->rank, i);
         if (gd_engine_poll(engine)) return GD_INTERRUPTED;
     }
