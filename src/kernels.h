@@ -14,8 +14,8 @@
 enum { GD_LANES_F = 16, GD_LANES_D = 8, GD_TILE_BYTES = 32768, GD_TILE_ROWS = 256, GD_MANY_ROWS = 64, GD_GRAM_ROWS = 64, GD_GRAM_PANEL = 64,
        GD_GRAM_COLUMNS = 256, GD_MOMENT_ROWS = 32, GD_PANEL_ROWS = 64, GD_PANEL_STEP = 32, GD_CSR_ENTRIES = 8192 };
 
-/* In doubles: a block of rows as they are and times their weights, some of their columns turned, and sums of a panel. */
-#define GD_GRAM_ROOM(p_pad) (2 * GD_BLOCK_ROWS * (p_pad) + GD_GRAM_PANEL * (GD_BLOCK_ROWS + GD_GRAM_COLUMNS))
+/* In doubles: a block of rows as they are and times their weights, some of their columns turned, and sums. */
+#define GD_GRAM_ROOM(p_pad) (2 * GD_BLOCK_ROWS * (p_pad) + GD_GRAM_PANEL * GD_BLOCK_ROWS + GD_GRAM_COLUMNS * GD_GRAM_COLUMNS)
 
 /* Has a stored type more digits than a float? */
 static inline int gd_exceeds_float(int type) {
