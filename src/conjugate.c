@@ -134,8 +134,8 @@ static gd_status look_back(gd_conjugate *all, double *gap) {
 
 /* By the second half of the steps taken: is a metric the shorter way? */
 static int is_too_slow(const gd_conjugate *all, int64_t taken, double aim) {
-    if (taken < FEWEST_STEPS) return 0;
     int64_t half = taken / 2;
+    if (half < FEWEST_STEPS / 2) return 0;
     double gain = log(all->gaps[half] / all->gaps[taken]) / (double)(taken - half);
     return !(gain > 0.0) || (double)taken + log(all->gaps[taken] / aim) / gain > PATIENCE * (double)all->most;
 }
