@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cholesky.h"
 #include "metric.h"
 #include "moments.h"
 #include "quadratic.h"
@@ -341,6 +342,26 @@ static gd_status note_start(gd_run *run, const gd_squared *all, double *room, do
     return isfinite(*error) ? note(run, room, *error, gd_norm(run->size, run->gradient), 0.0, stop) : GD_NOT_FINITE;
 }
 
+/* Where columns are nearly combinations of others, H is but damping along some direction, and moments cannot tell what is left there: then
+ * the slope of E down the gradient of a pass has to be rounding. */
+static int is_hiding(const gd_squared *all, const double *gradient, double error) {
+    const gd_moments *moments = &all->moments;
+    const gd_training *t = &all->trainings[0];
+    int64_t d = all->d, d_pad = all->d_pad;
+    gd_quadratic_room room;
+    gd_quadratic_room_cut(&room, d, d_pad, all->room + all->k * d_pad + moments->q_pad); /* as it was left */
+    if (is_chained(all, 0) || !gd_cholesky_is_damped(d, d_pad, room.factor)) return 0;
+    for (int64_t c = 0; c < all->k; c++) {
+        double bias = gradient[all->k * d + c], mean = t->y[c] + moments->center[d + 1 + c], square = t->yy[c] + mean * mean, rounding = 0.0;
+        for (int64_t j = 0; j < d; j++)
+            room.g[j] = moments->scale[j] * (gradient[c * d + j] - moments->center[j] * bias) - t->u[j] * bias;
+        gd_cholesky_solve(d, d_pad, room.factor, room.g, room.step);
+        for (int64_t j = 0; j < d; j++) rounding += (1.0 + fabs(moments->center[j]) * moments->scale[j]) * fabs(room.step[j]);
+        if (gd_dot(d, room.g, room.step) > fmax(0x1p-53 * sqrt(square) * rounding, 1e-17 * error + 1e-21 * square)) return 1;
+    }
+    return 0;
+}
+
 /* Moments have half of the digits of X: where hardly anything of y is left, they cannot tell how much. And that the gap is told with their
  * rounding is not all: E by a pass has to be what they say. */
 static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int *there) {
@@ -354,6 +375,7 @@ static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int
     if (status) return status;
     gd_add_l1(&run->engine.problem, all->weights, &error, run->gradient);
     if (!(1e-14 * square <= tol * error) || !(error - fit->error <= enough * error)) return GD_OK;
+    if (!run->engine.pass.narrow && is_hiding(all, run->gradient, error)) return GD_OK;
     double norm = gd_norm(run->size, run->gradient);
     *there = 1;
     run->best_monitor = INFINITY;
