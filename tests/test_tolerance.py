@@ -104,7 +104,7 @@ def test_widths_that_rounding_ends_keep_what_was_known_before(tol):
 
 
 def near(d, twins, closeness, seed=0):
-    """X (2000, d + twins), and what spans the same: twins differ from columns by that much of something that y depends on."""
+    """X (2000, d + twins), and what spans the same: twins differ from columns by so much of what y depends on."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(2000, d + twins))
     y = X @ rng.normal(size=d + twins) + rng.normal(size=2000)
@@ -121,7 +121,7 @@ def least_squares(X, y):
 @pytest.mark.parametrize("closeness", [1e-5, 1e-7, 1e-8, 1e-9, 1e-10])
 @pytest.mark.parametrize(("d", "twins"), [(9, 1), (8, 3), (148, 2)])
 def test_columns_that_nearly_repeat_others(d, twins, closeness):
-    """Beyond what second moments tell, for few columns and for many: weights are up to 1e10 times as large as others."""
+    """Beyond what second moments tell, for few columns and for many: weights are up to 1e10 times the others."""
     hidden, X, y = near(d, twins, closeness)
     for tol in (1e-3, 1e-6):
         result = descend(hidden, y, tol=tol)
