@@ -93,6 +93,19 @@ def test_hinge_without_error():
     assert descend(X, y, loss="hinge", tol=1e-3).error <= 1e-12
 
 
+@pytest.mark.parametrize("alpha", [1e-8, 1e-10])
+@pytest.mark.parametrize("seed", [0, 1, 5, 7])
+def test_hinge_with_hardly_any_penalty(seed, alpha):
+    """All of E is penalty, and for most of the way no row bends."""
+    rng = np.random.default_rng([seed, 200, 5])
+    X = rng.normal(size=(200, 5))
+    y = np.where(X @ rng.normal(size=5) + 0.02 * rng.normal(size=200) > 0, 1.0, -1.0)
+    results = [descend(X, y, loss="hinge", alpha=alpha, tol=tol) for tol in (1e-9, 1e-3, 1e-6)]
+    least = min(result.error for result in results)
+    for tol, result in zip((1e-3, 1e-6), results[1:], strict=True):
+        assert result.converged and result.error <= (1 + 1.01 * tol) * least
+
+
 @pytest.mark.parametrize("tol", [1e-12, 1e-14])
 def test_widths_that_rounding_ends_keep_what_was_known_before(tol):
     """At the optimum to the last bit but one: no warning that a part of the error is left."""
