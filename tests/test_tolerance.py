@@ -178,3 +178,18 @@ def test_columns_that_repeat_others_cost_nothing():
         assert result.converged and result.n_passes == 2
         span = np.hstack([X, more]) if more is categories else X
         assert result.error == pytest.approx(least_squares(span, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-4, 1e-5, 1e-6])
+def test_float32_rows_that_leave_hardly_anything_of_y(noise):
+    """Scores in float lanes are off by more than what is left."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 12)).astype(np.float32)
+    y = X.astype(np.float64) @ rng.normal(size=12) + noise * rng.normal(size=1000)
+    least = least_squares(X.astype(np.float64), y)
+    for tol in (1e-3, 1e-6):
+        result = descend(X, y, tol=tol)
+        assert result.converged and result.n_passes <= 8
+        assert result.error == pytest.approx(least, rel=tol)
+        exact = gdfast.error_and_gradient(X.astype(np.float64), y, result.coef, result.intercept)[0]
+        assert exact == pytest.approx(least, rel=tol)
