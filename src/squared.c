@@ -3,6 +3,7 @@
  * where the one with the next stronger penalty ended. A single model with few columns goes the same way, and looks back at X. */
 #include "squared.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -353,7 +354,8 @@ static int is_hiding(const gd_squared *all, const double *gradient, double error
     gd_quadratic_room_cut(&room, d, d_pad, all->room + all->k * d_pad + moments->q_pad); /* as it was left */
     if (is_chained(all, 0) || !gd_cholesky_is_damped(d, d_pad, room.factor)) return 0;
     for (int64_t c = 0; c < all->k; c++) {
-        double bias = gradient[all->k * d + c], mean = t->y[c] + moments->center[d + 1 + c], square = t->yy[c] + mean * mean, rounding = 0.0;
+        double bias = gradient[all->k * d + c], mean = t->y[c] + moments->center[d + 1 + c];
+        double square = t->yy[c] + mean * mean, rounding = 0.0;
         for (int64_t j = 0; j < d; j++)
             room.g[j] = moments->scale[j] * (gradient[c * d + j] - moments->center[j] * bias) - t->u[j] * bias;
         gd_cholesky_solve(d, d_pad, room.factor, room.g, room.step);
@@ -396,6 +398,8 @@ static gd_status widen_lanes(gd_run *run, const gd_squared *all) {
     double square = 0.0;
     for (int64_t c = 0; c < all->k; c++) square += all->trainings[0].yy[c];
     if (!engine->pass.narrow || all->fits->error > SMALL * square) return GD_OK;
+    for (int64_t j = 0; j < run->n_coef; j++)
+        if (fabs(all->weights[j]) > FLT_MAX) return GD_OK; /* no weights for such rows */
     gd_problem problem = engine->problem;
     problem.double_lanes = 1;
     gd_engine_free(engine);
