@@ -34,6 +34,15 @@ void gd_cholesky_together(gd_engine *engine, int64_t p, int64_t p_pad, double *H
     }
 }
 
+int gd_cholesky_is_damped(int64_t p, int64_t p_pad, const double *U) {
+    for (int64_t j = 0; j < p; j++) {
+        double pivot = U[j * p_pad + j] * U[j * p_pad + j], whole = 0.0;
+        for (int64_t i = 0; i <= j; i++) whole += U[i * p_pad + j] * U[i * p_pad + j];
+        if (pivot < 1e-9 * whole) return 1;
+    }
+    return 0;
+}
+
 void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x) {
     gd_cholesky_solve_each(p, p_pad, U, 1, in, x);
 }

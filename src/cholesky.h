@@ -11,6 +11,9 @@ void gd_cholesky(gd_engine *engine, int worker, int64_t p, int64_t p_pad, double
 /* The same, to the bit, by all of the engine's threads. */
 void gd_cholesky_together(gd_engine *engine, int64_t p, int64_t p_pad, double *H, const double *least);
 
+/* Has H, damped by 1e-10 of its diagonal, a pivot that is hardly more than that? */
+int gd_cholesky_is_damped(int64_t p, int64_t p_pad, const double *U);
+
 /* U'U x = in, U (p, p_pad) as that leaves it. x may be in. */
 void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x);
 

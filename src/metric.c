@@ -416,6 +416,13 @@ double gd_metric_norm(const gd_metric *metric, const double *in, double *room) {
     return gd_dot(metric->size, room, room);
 }
 
+double gd_metric_rounding(const gd_metric *metric, const double *p) {
+    int64_t d = metric->columns.d;
+    double sum = metric->p > d ? fabs(p[d]) : 0.0;
+    for (int64_t j = 0; j < d; j++) sum += (1.0 + fabs(metric->center[j]) * metric->scale[j]) * fabs(p[j]);
+    return 0x1p-53 * sum;
+}
+
 double gd_metric_clip(const gd_metric *metric, int64_t output, int64_t j, double v) {
     int64_t d = metric->columns.d;
     return j < d ? gd_clip(&metric->engine.problem, output * d + j, v * metric->scale[j]) / metric->scale[j] : v;

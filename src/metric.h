@@ -82,6 +82,9 @@ double gd_metric_norm(const gd_metric *metric, const double *in, double *room);
  * Returns how much less that is than at v. joint: for all outputs at once, output 0. */
 double gd_metric_minimise(gd_metric *metric, int64_t output, const double *v, const double *gradient, double *x);
 
+/* What a pass may be off by for rounding in the slope of E along p (p), one output, where scores are about 1. */
+double gd_metric_rounding(const gd_metric *metric, const double *p);
+
 /* The nearest value to v that weight j of an output may have; the bias, j = d, any. */
 double gd_metric_clip(const gd_metric *metric, int64_t output, int64_t j, double v);
 

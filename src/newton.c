@@ -183,6 +183,8 @@ static gd_status descend_in_stages(gd_walk *work) {
     return GD_OK;
 }
 
+#include "hidden.inc"
+
 static gd_status descend_smooth(gd_walk *work) {
     gd_run *run = work->run;
     gd_metric *metric = work->metric;
@@ -211,7 +213,8 @@ static gd_status descend_smooth(gd_walk *work) {
     run->best_monitor = INFINITY;
     status = record(work, 0.0, &stop);
     if (!status && stop) classify(work, stop);
-    return status || stop ? status : descend_in_stages(work);
+    if (status || stop) return status;
+    return hides(work) ? descend_hidden(work) : descend_in_stages(work);
 }
 
 #include "kinks.inc"

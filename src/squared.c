@@ -3,10 +3,12 @@
  * where the one with the next stronger penalty ended. A single model with few columns goes the same way, and looks back at X. */
 #include "squared.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cholesky.h"
 #include "metric.h"
 #include "moments.h"
 #include "quadratic.h"
@@ -14,6 +16,7 @@
 #include "updates.h"
 
 enum { MOST_AUGMENTED = 136, MOST_STEPS = 100 };
+static const double SMALL = 1e-4; /* share of y's variance */
 
 /* The rows that train in a split, about their own mean if there is an intercept. */
 typedef struct gd_training {
@@ -341,6 +344,27 @@ static gd_status note_start(gd_run *run, const gd_squared *all, double *room, do
     return isfinite(*error) ? note(run, room, *error, gd_norm(run->size, run->gradient), 0.0, stop) : GD_NOT_FINITE;
 }
 
+/* Where columns are nearly combinations of others, H is but damping along some direction, and moments cannot tell what is left there: then
+ * the slope of E down the gradient of a pass has to be rounding. */
+static int is_hiding(const gd_squared *all, const double *gradient, double error) {
+    const gd_moments *moments = &all->moments;
+    const gd_training *t = &all->trainings[0];
+    int64_t d = all->d, d_pad = all->d_pad;
+    gd_quadratic_room room;
+    gd_quadratic_room_cut(&room, d, d_pad, all->room + all->k * d_pad + moments->q_pad); /* as it was left */
+    if (is_chained(all, 0) || !gd_cholesky_is_damped(d, d_pad, room.factor)) return 0;
+    for (int64_t c = 0; c < all->k; c++) {
+        double bias = gradient[all->k * d + c], mean = t->y[c] + moments->center[d + 1 + c];
+        double square = t->yy[c] + mean * mean, rounding = 0.0;
+        for (int64_t j = 0; j < d; j++)
+            room.g[j] = moments->scale[j] * (gradient[c * d + j] - moments->center[j] * bias) - t->u[j] * bias;
+        gd_cholesky_solve(d, d_pad, room.factor, room.g, room.step);
+        for (int64_t j = 0; j < d; j++) rounding += (1.0 + fabs(moments->center[j]) * moments->scale[j]) * fabs(room.step[j]);
+        if (gd_dot(d, room.g, room.step) > fmax(0x1p-53 * sqrt(square) * rounding, 1e-17 * error + 1e-21 * square)) return 1;
+    }
+    return 0;
+}
+
 /* Moments have half of the digits of X: where hardly anything of y is left, they cannot tell how much. And that the gap is told with their
  * rounding is not all: E by a pass has to be what they say. */
 static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int *there) {
@@ -354,6 +378,7 @@ static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int
     if (status) return status;
     gd_add_l1(&run->engine.problem, all->weights, &error, run->gradient);
     if (!(1e-14 * square <= tol * error) || !(error - fit->error <= enough * error)) return GD_OK;
+    if (!run->engine.pass.narrow && is_hiding(all, run->gradient, error)) return GD_OK;
     double norm = gd_norm(run->size, run->gradient);
     *there = 1;
     run->best_monitor = INFINITY;
@@ -364,6 +389,22 @@ static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int
     report->suboptimality = fit->suboptimality;
     status = note(run, all->weights, error, norm, 1.0, &stop);
     if (!stop) report->reason = GD_STOP_CONVERGED;
+    return status;
+}
+
+/* Scores in float lanes are off by 1e-7 of y: where next to nothing of y is left, too much. The passes from here on are in double. */
+static gd_status widen_lanes(gd_run *run, const gd_squared *all) {
+    gd_engine *engine = &run->engine, narrow = *engine;
+    double square = 0.0;
+    for (int64_t c = 0; c < all->k; c++) square += all->trainings[0].yy[c];
+    if (!engine->pass.narrow || all->fits->error > SMALL * square) return GD_OK;
+    for (int64_t j = 0; j < run->n_coef; j++)
+        if (fabs(all->weights[j]) > FLT_MAX) return GD_OK; /* no weights for such rows */
+    gd_problem problem = engine->problem;
+    problem.double_lanes = 1;
+    gd_engine_free(engine);
+    gd_status status = gd_engine_init(engine, &problem, all->settings->n_threads, narrow.hooks);
+    engine->rows_read = narrow.rows_read, engine->missing_threads = narrow.missing_threads;
     return status;
 }
 
@@ -380,6 +421,7 @@ gd_status gd_descend_moments(gd_run *run, int *there) {
     gd_status status = weights ? fit_grid(&all, run->engine.hooks) : GD_NO_MEMORY;
     run->engine.rows_read += (double)problem->n;
     run->report->missing_threads += fit.missing_threads;
+    if (!status) status = widen_lanes(run, &all);
     if (!status) status = look_back(run, &all, weights + run->size, there);
     release(&all);
     gd_release(weights);

@@ -260,3 +260,17 @@ def test_too_few_steps_are_said_once():
     with pytest.warns(ConvergenceWarning, match="to improve .* of 3 fits") as caught:
         fit_many(GDClassifier(max_iter=1, tol=1e-12), {"alpha": ALPHAS}, X, TWO)
     assert len(caught) == 1 and caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_steps_that_lead_too_far_are_tried_again(loss):
+    """exp along features with heavy tails: a first step that was taken as it is would end in infinity, or nowhere."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(2, size=(400, 6))
+    y = rng.poisson(np.exp(np.clip(0.4 * X @ np.array([1.0, -1.0, 0.5, 0.5, -0.5, 1.0]), -6, 6))) + 0.5
+    alphas = [1e-4, 1e-3, 1e-2, 0.1]
+    found = fit_many(GDRegressor(loss=loss, tol=1e-8), {"alpha": alphas}, X, y)
+    assert found.n_groups == 1
+    for alpha, model in zip(alphas, found.estimators, strict=True):
+        alone = GDRegressor(loss=loss, alpha=alpha, tol=1e-8).fit(X, y)
+        assert model.loss_ == pytest.approx(alone.loss_, rel=1e-7)

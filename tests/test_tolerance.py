@@ -93,6 +93,19 @@ def test_hinge_without_error():
     assert descend(X, y, loss="hinge", tol=1e-3).error <= 1e-12
 
 
+@pytest.mark.parametrize("alpha", [1e-8, 1e-10])
+@pytest.mark.parametrize("seed", [0, 1, 5, 7])
+def test_hinge_with_hardly_any_penalty(seed, alpha):
+    """All of E is penalty, and for most of the way no row bends."""
+    rng = np.random.default_rng([seed, 200, 5])
+    X = rng.normal(size=(200, 5))
+    y = np.where(X @ rng.normal(size=5) + 0.02 * rng.normal(size=200) > 0, 1.0, -1.0)
+    results = [descend(X, y, loss="hinge", alpha=alpha, tol=tol) for tol in (1e-9, 1e-3, 1e-6)]
+    least = min(result.error for result in results)
+    for tol, result in zip((1e-3, 1e-6), results[1:], strict=True):
+        assert result.converged and result.error <= (1 + 1.01 * tol) * least
+
+
 @pytest.mark.parametrize("tol", [1e-12, 1e-14])
 def test_widths_that_rounding_ends_keep_what_was_known_before(tol):
     """At the optimum to the last bit but one: no warning that a part of the error is left."""
@@ -101,3 +114,82 @@ def test_widths_that_rounding_ends_keep_what_was_known_before(tol):
     result = gdfast.gradient_descent(X, y, loss="hinge", alpha=1e-4, solver="auto", tol=tol, max_iter=1000)
     assert result.converged and result.suboptimality < 1e-10
     assert abs(result.error - 2 / 3) < 1e-12
+
+
+def near(d, twins, closeness, seed=0):
+    """X (2000, d + twins), and what spans the same: twins differ from columns by so much of what y depends on."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(2000, d + twins))
+    y = X @ rng.normal(size=d + twins) + rng.normal(size=2000)
+    hidden = X.copy()
+    hidden[:, d:] = X[:, :twins] + closeness * X[:, d:]
+    return hidden, X, y
+
+
+def least_squares(X, y):
+    Xb = np.column_stack([X, np.ones(len(X))])
+    return np.mean((y - Xb @ np.linalg.lstsq(Xb, y, rcond=None)[0]) ** 2) / 2
+
+
+@pytest.mark.parametrize("closeness", [1e-5, 1e-7, 1e-8, 1e-9, 1e-10])
+@pytest.mark.parametrize(("d", "twins"), [(9, 1), (8, 3), (148, 2)])
+def test_columns_that_nearly_repeat_others(d, twins, closeness):
+    """Beyond what second moments tell, for few columns and for many: weights are up to 1e10 times the others."""
+    hidden, X, y = near(d, twins, closeness)
+    for tol in (1e-3, 1e-6):
+        result = descend(hidden, y, tol=tol)
+        assert result.converged and result.n_passes <= 30
+        assert result.error <= (1 + 1.01 * tol) * least_squares(X, y)
+        assert result.error == pytest.approx(gdfast.error_and_gradient(hidden, y, result.coef, result.intercept)[0])
+
+
+def test_columns_that_nearly_repeat_others_for_several_outputs_and_sparse_rows():
+    from scipy import sparse
+
+    hidden, X, y = near(9, 1, 1e-8)
+    Y = np.column_stack([y, X[:, -1] + np.random.default_rng(1).normal(size=2000), np.cos(X[:, 0])])
+    for rows in (hidden, sparse.csr_array(hidden)):
+        result = descend(rows, Y, tol=1e-6)
+        assert result.converged
+        assert result.error <= (1 + 1e-6) * sum(least_squares(X, column) for column in Y.T)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("size", [1e7, 1e8, 1e9])
+def test_a_row_far_larger_than_all_others(size, fit_intercept):
+    """All that the second moments of columns know is that row."""
+    _, X, y = near(10, 0, 0.0)
+    X[-1] *= size
+    Xb = np.column_stack([X, np.ones(len(X))]) if fit_intercept else X
+    Q, _ = np.linalg.qr(Xb[::-1])  # the largest row first: so it spoils no other
+    least = np.mean((y[::-1] - Q @ (Q.T @ y[::-1])) ** 2) / 2
+    result = descend(X, y, tol=1e-6, fit_intercept=fit_intercept)
+    assert result.converged
+    assert result.error <= (1 + 1.01e-6) * least
+
+
+def test_columns_that_repeat_others_cost_nothing():
+    """Equal ones, sums, one-hot columns beside the bias: moments, and a look back."""
+    rng = np.random.default_rng(0)
+    X, _, y = near(9, 0, 0.0)
+    categories = np.eye(5)[rng.integers(0, 5, size=2000)]
+    for more in (X[:, :1], X[:, :1] / 3, X.sum(axis=1, keepdims=True), categories, X[:, :1] * (1 + 1e-15)):
+        result = descend(np.hstack([X, more]), y, tol=1e-6)
+        assert result.converged and result.n_passes == 2
+        span = np.hstack([X, more]) if more is categories else X
+        assert result.error == pytest.approx(least_squares(span, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-4, 1e-5, 1e-6])
+def test_float32_rows_that_leave_hardly_anything_of_y(noise):
+    """Scores in float lanes are off by more than what is left."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 12)).astype(np.float32)
+    y = X.astype(np.float64) @ rng.normal(size=12) + noise * rng.normal(size=1000)
+    least = least_squares(X.astype(np.float64), y)
+    for tol in (1e-3, 1e-6):
+        result = descend(X, y, tol=tol)
+        assert result.converged and result.n_passes <= 8
+        assert result.error == pytest.approx(least, rel=tol)
+        exact = gdfast.error_and_gradient(X.astype(np.float64), y, result.coef, result.intercept)[0]
+        assert exact == pytest.approx(least, rel=tol)
