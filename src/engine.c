@@ -38,8 +38,7 @@ static int type_in_place(const gd_engine *engine, int doubles) {
     int64_t size = gd_type_size(X->type);
     if (X->indptr || problem->rows || X->swapped || (X->col_stride != size && X->n_cols != 1)) return -1;
     if (X->type == (doubles ? GD_F64 : GD_F32)) return (uintptr_t)X->data % (uintptr_t)size || X->row_stride % size ? -1 : X->type;
-    int narrow = !doubles && problem->n_outputs == 1 && X->n_cols > 2 * GD_LANES_F; /* see one.inc */
-    return narrow && engine->kernels->widens ? X->type : -1;
+    return !doubles && problem->n_outputs == 1 && engine->kernels->widens ? X->type : -1; /* see one.inc */
 }
 
 /* Elements of X that a row takes: of sparse rows the mean. They may be some rows of a larger matrix, with all of its entries. */
