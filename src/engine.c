@@ -122,7 +122,6 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
         s.e = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         s.room = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         s.probe = gd_cut(cutter, GD_BLOCK_ROWS, 8);
-        s.slopes = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         gd_cut_csr(cutter, pass->sparse, &s);
         if (engine->scratch) engine->scratch[t] = s;
     }
