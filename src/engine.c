@@ -37,7 +37,7 @@ static int type_in_place(const gd_engine *engine, int doubles) {
     int64_t size = gd_type_size(X->type);
     if (X->indptr || problem->rows || X->swapped || (X->col_stride != size && X->n_cols != 1)) return -1;
     if (X->type == (doubles ? GD_F64 : GD_F32)) return (uintptr_t)X->data % (uintptr_t)size || X->row_stride % size ? -1 : X->type;
-    int narrow = !doubles && !gd_exceeds_float(X->type) && problem->n_outputs == 1 && X->n_cols > 2 * GD_LANES_F; /* see one.inc */
+    int narrow = !doubles && !gd_exceeds_float(X->type) && problem->n_outputs == 1; /* see one.inc */
     return narrow && engine->kernels->widens ? X->type : -1;
 }
 
@@ -122,7 +122,6 @@ static void cut_all(gd_engine *engine, gd_cutter *cutter) {
         s.e = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         s.room = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         s.probe = gd_cut(cutter, GD_BLOCK_ROWS, 8);
-        s.slopes = gd_cut(cutter, GD_BLOCK_ROWS, 8);
         gd_cut_csr(cutter, pass->sparse, &s);
         if (engine->scratch) engine->scratch[t] = s;
     }

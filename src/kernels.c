@@ -38,7 +38,7 @@
 /* Bytes of the next tile to ask for during a stage of this one: several streams of them, `stride` apart, since memory delivers those
  * faster than one. row, element: what this tile's own rows and elements take up, to keep pace with. */
 typedef struct gd_ahead { const char *data; int64_t row, element, stride; } gd_ahead;
-enum { GD_SCORES_STREAMS = 2, GD_GRADIENT_STREAMS = 4 };
+enum { GD_STREAMS = 4, GD_AT_ONCE = 1024 }; /* and about as many bytes as a processor waits for at once */
 
 /* Of the bytes of the next tile, those to ask for while this one is turned: that takes as long as so many columns do. */
 #define GD_TURN_SHARE(bytes, columns) ((bytes) * 8 / (8 + (columns)))

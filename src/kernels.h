@@ -48,7 +48,6 @@ typedef struct gd_scratch {
     void *Z, *R;     /* (k, tile_rows) real, CSR: (tile_rows, k_pad) */
     double *z, *y, *r, *offset; /* (k, tile_rows), k == 1: (1, GD_BLOCK_ROWS); offset at least that */
     double *s, *e, *room, *probe; /* (GD_BLOCK_ROWS) */
-    double *slopes;             /* (GD_BLOCK_ROWS) k == 1: dE/dz of the whole block */
     double *values;             /* (GD_CSR_ENTRIES) CSR: the entries of some rows, and */
     int32_t *columns;           /* (GD_CSR_ENTRIES) their columns, all of them below d */
     int64_t *starts;            /* (GD_BLOCK_ROWS + 1 + GD_LANES_D) where each row begins, at first 0, and where the last ends */

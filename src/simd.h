@@ -22,22 +22,13 @@ GD_INLINE vf GD_NAME(vf_zero)(void) { return _mm512_setzero_ps(); }
 GD_INLINE vf GD_NAME(vf_set)(float x) { return _mm512_set1_ps(x); }
 GD_INLINE vf GD_NAME(vf_load)(const float *p) { return _mm512_loadu_ps(p); }
 GD_INLINE vf GD_NAME(vf_load_part)(const float *p, int n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p); }
+GD_INLINE vf GD_NAME(vf_first)(vf a, int n) { return _mm512_maskz_mov_ps((__mmask16)((1u << n) - 1u), a); } /* n lanes, the others 0 */
 #define GD_WIDE_INTEGER(to, load) _mm512_cvtepi32_ps(_mm512_cvt##to##_epi32(load))
 GD_INLINE vf GD_NAME(vf_from_U8)(const char *p) { return GD_WIDE_INTEGER(epu8, _mm_loadu_si128((const __m128i *)(const void *)p)); }
 GD_INLINE vf GD_NAME(vf_from_I8)(const char *p) { return GD_WIDE_INTEGER(epi8, _mm_loadu_si128((const __m128i *)(const void *)p)); }
 GD_INLINE vf GD_NAME(vf_from_U16)(const char *p) { return GD_WIDE_INTEGER(epu16, _mm256_loadu_si256((const __m256i *)(const void *)p)); }
 GD_INLINE vf GD_NAME(vf_from_I16)(const char *p) { return GD_WIDE_INTEGER(epi16, _mm256_loadu_si256((const __m256i *)(const void *)p)); }
 GD_INLINE vf GD_NAME(vf_from_F16)(const char *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
-/* The first n < 16 of them, the others 0. */
-#define GD_BYTES(p, n) _mm_maskz_loadu_epi8((__mmask16)((1u << (n)) - 1u), p)
-#define GD_PAIRS(p, n) _mm256_maskz_loadu_epi16((__mmask16)((1u << (n)) - 1u), p)
-GD_INLINE vf GD_NAME(vf_part_from_U8)(const char *p, int n) { return GD_WIDE_INTEGER(epu8, GD_BYTES(p, n)); }
-GD_INLINE vf GD_NAME(vf_part_from_I8)(const char *p, int n) { return GD_WIDE_INTEGER(epi8, GD_BYTES(p, n)); }
-GD_INLINE vf GD_NAME(vf_part_from_U16)(const char *p, int n) { return GD_WIDE_INTEGER(epu16, GD_PAIRS(p, n)); }
-GD_INLINE vf GD_NAME(vf_part_from_I16)(const char *p, int n) { return GD_WIDE_INTEGER(epi16, GD_PAIRS(p, n)); }
-GD_INLINE vf GD_NAME(vf_part_from_F16)(const char *p, int n) { return _mm512_cvtph_ps(GD_PAIRS(p, n)); }
-#undef GD_BYTES
-#undef GD_PAIRS
 #undef GD_WIDE_INTEGER
 GD_INLINE void GD_NAME(vf_store)(float *p, vf a) { _mm512_storeu_ps(p, a); }
 GD_INLINE vf GD_NAME(vf_add)(vf a, vf b) { return _mm512_add_ps(a, b); }
@@ -155,18 +146,10 @@ GD_INLINE vf GD_NAME(vf_from_F16)(const char *p) {
     return (vf){{_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p)),
                  _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)))}};
 }
-#define GD_PART(name, size)                                                                                           \
-    GD_INLINE vf GD_NAME(vf_part_from_##name)(const char *p, int n) { /* the first n < 16 of them, the others 0 */    \
-        char room[16 * size] = {0};                                                                                   \
-        memcpy(room, p, (size_t)(n * size));                                                                          \
-        return GD_NAME(vf_from_##name)(room);                                                                         \
-    }
-GD_PART(U8, 1)
-GD_PART(I8, 1)
-GD_PART(U16, 2)
-GD_PART(I16, 2)
-GD_PART(F16, 2)
-#undef GD_PART
+GD_INLINE vf GD_NAME(vf_first)(vf a, int n) { /* n lanes, the others 0 */
+    return (vf){{_mm256_and_ps(a.v[0], _mm256_castsi256_ps(GD_NAME(mask_f)(n))),
+                 _mm256_and_ps(a.v[1], _mm256_castsi256_ps(GD_NAME(mask_f)(n - 8)))}};
+}
 GD_INLINE void GD_NAME(vf_store)(float *p, vf a) { _mm256_storeu_ps(p, a.v[0]); _mm256_storeu_ps(p + 8, a.v[1]); }
 GD_INLINE vf GD_NAME(vf_add)(vf a, vf b) {
     return (vf){{_mm256_add_ps(a.v[0], b.v[0]), _mm256_add_ps(a.v[1], b.v[1])}};

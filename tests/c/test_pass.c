@@ -155,6 +155,25 @@ static void scores(void) {
     }
 }
 
+/* Kernels read whole lanes, beyond the end of a row too: what they find there is no business of that row's. */
+static void infinite_neighbour(void) {
+    for (int type = GD_F64; type <= GD_F16; type++)
+        for (int64_t d = 1; d < 60; d++) {
+            recipe r = {.n = 40, .d = d, .k = 1, .type = type, .seed = 9};
+            data c = data_make(&r);
+            double *values = room(r.n * d), *z = room(r.n), *w = room(d), bias = 0.0;
+            for (int64_t i = 0; i < r.n * d; i++) values[i] = i / d == 20 ? INFINITY : 1.0;
+            for (int64_t j = 0; j < d; j++) w[j] = 0.5;
+            c.problem.X = store(&c.memory, values, r.n, d, type, LAYOUT_C);
+            gd_scores(&c.problem, w, &bias, 1, NULL, z, 0);
+            int wrong = 0;
+            for (int64_t i = 0; i < r.n; i++) wrong += z[i] != (i == 20 ? INFINITY : 0.5 * (double)d);
+            CHECK(wrong == 0, "%d scores, type %d, d %d", wrong, type, (int)d);
+            free(values), free(z), free(w);
+            data_free(&c);
+        }
+}
+
 /* Any mixture of everything. */
 static void random_recipes(void) {
     dice d = {2718};
@@ -224,6 +243,7 @@ void test_pass(void) {
     broadcast_rows();
     rows_and_weights();
     scores();
+    infinite_neighbour();
     random_recipes();
     not_finite();
 }
