@@ -59,6 +59,30 @@ def test_elastic_net(share, ratio, fit_intercept):
     assert_allclose(result.coef, model.coef_, atol=1e-4 * np.abs(model.coef_).max())
 
 
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+@pytest.mark.parametrize("share", [0.3, 0.05, 1e-3])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_more_rows_than_columns(share, ratio, order):
+    """Under the smallest penalty nearly all columns have a weight: the metric takes over."""
+    X, y = task(400, 200)
+    alpha, result = descend(np.asarray(X, order=order), y, share, ratio)
+    model = theirs(X, y, alpha, ratio)
+    best = error_and_gradient(X, y, model.coef_, model.intercept_, alpha=alpha, l1_ratio=ratio)[0]
+    assert result.converged and result.n_iter < 15
+    assert abs(result.error - best) <= 1e-9 * best
+    assert_allclose(result.coef, model.coef_, atol=1e-5 * np.abs(model.coef_).max())
+
+
+@pytest.mark.parametrize("share", [1e-3, 1e-6])
+def test_small_penalties_are_come_to_along_the_path(share):
+    X, y = task(60, 600)
+    alpha, result = descend(X, y, share, tol=1e-5)
+    assert result.converged and result.n_iter < 40
+    assert np.count_nonzero(result.coef) <= 60
+    s, z = np.abs(X.T @ (y - X @ result.coef - result.intercept)) / len(y), result.coef != 0
+    assert s.max() <= alpha * 1.1 and s[z].min() >= alpha * 0.9  # the conditions of the optimum
+
+
 @pytest.mark.parametrize("tol", [1e-2, 1e-5, 1e-9])
 def test_tol_is_kept_and_the_gap_a_bound(tol):
     X, y = task(200, 3000)
