@@ -386,7 +386,8 @@ static int64_t add_given(gd_working *work, int64_t n) {
     return n;
 }
 
-/* Will so many of not so many columns have a weight that second moments of all of them cost little more than those of ever larger sets? */
+/* Will so many of not so many columns have a weight that second moments of all of them cost little more than those of ever larger sets?
+ * They tell the gap, too, where a metric would only estimate it. */
 static int is_crowded(const gd_working *work, int64_t violations, int64_t wanted) {
     int all_stay = 4 * work->active > 3 * work->count && violations > work->count;
     return work->d <= gd_min(GD_WIDEST_METRIC, work->run->engine.problem.n) && (all_stay || 2 * (work->active + wanted) > work->d);
@@ -415,7 +416,8 @@ static gd_status descend(gd_working *work, int *there) {
         int close = work->settled && work->gap <= fmax(settings->tol, 0.0) * work->error + 1e-20 * scale;
         if (!stop && close) report->reason = GD_STOP_CONVERGED, *there = 1;
         if (work->count) last = work->l1, work->l1 = next_l1(work), n = find_violations(work);
-        if (*there || (work->count && is_crowded(work, n, wanted))) break;
+        if (*there) break;
+        if (work->count && is_crowded(work, n, wanted)) wanted = n;
         if ((status = enlarge(work, n, wanted, &added)) || (!added && rough <= fine && work->l1 == last) || !work->count) break;
         int cheap = problem->loss == gd_loss_squared_error && work->count <= problem->n;
         rough = added && !cheap ? fmax(ROUGH * report->suboptimality, fine) : fine;

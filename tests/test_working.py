@@ -63,7 +63,7 @@ def test_elastic_net(share, ratio, fit_intercept):
 @pytest.mark.parametrize("share", [0.3, 0.05, 1e-3])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_more_rows_than_columns(share, ratio, order):
-    """Under the smallest penalty nearly all columns have a weight: the metric takes over."""
+    """Under the smallest penalty nearly all columns have a weight, and join at once."""
     X, y = task(400, 200)
     alpha, result = descend(np.asarray(X, order=order), y, share, ratio)
     model = theirs(X, y, alpha, ratio)
