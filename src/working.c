@@ -47,6 +47,7 @@ typedef struct gd_working {
     double error, gap, largest; /* E, how far it is from E* at most if the bias is right, the largest gradient of its smooth part */
     int settled;              /* is it? */
     int hard;                 /* see next_l1 */
+    int crowded;              /* all columns are to join, and stay */
 } gd_working;
 
 /* Squared error from second moments of a set: wherever the metric would be made of all columns of all rows. */
@@ -192,7 +193,7 @@ static int64_t bytes_of(const gd_working *work, int64_t column) { return work->s
 static void thin_out(gd_working *work) {
     const gd_matrix *X = &work->run->engine.problem.X;
     int64_t size = gd_type_size(X->type), stride = work->count * size, count = work->count;
-    int leave = work->error < STILL_FALLING * work->before;
+    int leave = !work->crowded && work->error < STILL_FALLING * work->before;
     work->before = work->error, work->count = 0;
     for (int64_t a = 0; a < count; a++) {
         int64_t column = work->columns[a];
@@ -302,12 +303,12 @@ static gd_status look(gd_working *work, int *stop) {
 
 /* The columns beyond work->l1 that are not in the set. What is left of a gradient there is what it has over the problem's own. */
 static int64_t find_violations(gd_working *work) {
-    double own = work->run->engine.problem.l1;
+    double own = work->run->engine.problem.l1, least = work->crowded ? -1.0 : work->l1 - own;
     int64_t n = 0;
     for (int64_t j = 0; j < work->d; j++) {
         double most = 0.0;
         for (int64_t c = 0; c < work->k; c++) most = fmax(most, fabs(work->gradient[c * work->d + j]));
-        if (most > work->l1 - own && !work->slots[j]) work->violations[n++] = (gd_violation){most + own, j};
+        if (most > least && !work->slots[j]) work->violations[n++] = (gd_violation){most + own, j};
     }
     return n;
 }
@@ -417,7 +418,8 @@ static gd_status descend(gd_working *work, int *there) {
         if (!stop && close) report->reason = GD_STOP_CONVERGED, *there = 1;
         if (work->count) last = work->l1, work->l1 = next_l1(work), n = find_violations(work);
         if (*there) break;
-        if (work->count && is_crowded(work, n, wanted)) wanted = n;
+        work->crowded |= work->count && is_crowded(work, n, wanted);
+        if (work->crowded) wanted = n = find_violations(work);
         if ((status = enlarge(work, n, wanted, &added)) || (!added && rough <= fine && work->l1 == last) || !work->count) break;
         int cheap = problem->loss == gd_loss_squared_error && work->count <= problem->n;
         rough = added && !cheap ? fmax(ROUGH * report->suboptimality, fine) : fine;
