@@ -9,7 +9,7 @@
 #include "metric.h"
 #include "updates.h"
 
-enum { FEWEST_SWEEPS = 4 };
+enum { FEWEST_SWEEPS = 4, FEWEST_FACTORS = 3 };
 
 /* Of the scale of E: gains below FLOOR are but rounding; so are differences of E below NOISE. */
 static const double FLOOR = 1e-20, NOISE = 1e-14;
@@ -224,11 +224,11 @@ static double length(const gd_quadratic *q, double slope, double bend, double er
 }
 
 /* The free weights to their joint minimum. Those that meet a kink or a bound on the way stay there, and the others go on: all of them at
- * once if that lowers E, else the first. Returns what E fell by. */
-static double step_free(const gd_quadratic *q, gd_quadratic_room *room, double *v) {
+ * once if that lowers E, else the first. At most so many times, each with a factor of its own. Returns what E fell by. */
+static double step_free(const gd_quadratic *q, gd_quadratic_room *room, int64_t most, double *v) {
     double gain = 0.0, *target = room->h;
     int64_t first = 0;
-    for (int64_t count; first >= 0 && (count = find_free(q, v, room->free)) > 0;) {
+    for (int64_t count; first >= 0 && most > 0 && (count = find_free(q, v, room->free)) > 0; most--) {
         double slope, bend;
         find_step(q, room, count, v, &slope, &bend);
         if (!(slope < 0.0) || !(bend > 0.0) || interrupted(room)) break;
@@ -273,7 +273,7 @@ gd_minimum gd_quadratic_descend(const gd_quadratic *q, gd_quadratic_room *room, 
                 return conclude(q, v, room->g, gap, tol, n_iter + 1, max_iter);
             if (fell <= floor) break;
         }
-        gain += step_free(q, room, v);
+        gain += step_free(q, room, FEWEST_FACTORS + n_iter, v); /* sweeps find out for less which weights are free */
     }
     gap = fmin(duality_gap(q, v, room->g), newton_gap(q, room, v)); /* a small l1 or none leaves nothing to the former */
     return conclude(q, v, room->g, gap, tol, n_iter, max_iter);
@@ -303,7 +303,7 @@ double gd_quadratic_minimise(const gd_quadratic *q, gd_quadratic_room *room, dou
         if (gain <= -NOISE * error) break;
         for (int64_t sweeps = sweeps_for(q, room, v); !settled && sweeps > 1 && fell > NOISE * gain && !interrupted(room); sweeps--)
             gain += fell = sweep(q, room, v);
-        step_free(q, room, v);
+        step_free(q, room, INT64_MAX, v);
         find_pieces(q, room, v);
         error = error_at(q, v, room->g);
     }

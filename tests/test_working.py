@@ -30,7 +30,7 @@ def task(n=60, d=600, k=1, seed=0):
 
 def largest(X, y):
     """The least alpha under which nothing is left."""
-    return np.abs((X - X.mean(axis=0)).T @ (y - y.mean(axis=0))).max() / len(y)
+    return np.abs(X.T @ (y - y.mean(axis=0))).max() / len(y)
 
 
 def descend(X, y, share=0.1, ratio=1.0, tol=1e-10, **options):
@@ -57,6 +57,33 @@ def test_elastic_net(share, ratio, fit_intercept):
     assert result.converged and result.n_iter < 30
     assert abs(result.error - best) <= 1e-9 * best
     assert_allclose(result.coef, model.coef_, atol=1e-4 * np.abs(model.coef_).max())
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+@pytest.mark.parametrize("share", [0.3, 0.05, 1e-3])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_more_rows_than_columns(share, ratio, order):
+    """Under the smallest penalty nearly all columns have a weight, and join at once."""
+    X, y = task(400, 200)
+    alpha, result = descend(np.asarray(X, order=order), y, share, ratio)
+    model = theirs(X, y, alpha, ratio)
+    best = error_and_gradient(X, y, model.coef_, model.intercept_, alpha=alpha, l1_ratio=ratio)[0]
+    assert result.converged and result.n_iter < 15
+    assert abs(result.error - best) <= 1e-9 * best
+    assert_allclose(result.coef, model.coef_, atol=1e-5 * np.abs(model.coef_).max())
+
+
+@pytest.mark.parametrize("share", [1e-3, 1e-8])
+def test_small_penalties_are_come_to_along_the_path(share):
+    """Where there are never more weights than rows."""
+    rng = np.random.default_rng(0)
+    X = sp.random(100, 4000, 0.02, format="csr", random_state=rng)
+    y = X @ rng.normal(size=4000) + 0.1 * rng.normal(size=100)
+    weights = []
+    _, result = descend(X, y, share, tol=1e-5, callback=lambda state: weights.append(np.count_nonzero(state.coef)))
+    _, best = descend(X, y, share, tol=1e-9)
+    assert result.converged and max(weights) <= 105
+    assert best.error <= result.error <= best.error * (1 + 1e-5)
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-5, 1e-9])
