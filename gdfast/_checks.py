@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.utils._param_validation import Interval, make_constraint, validate_parameter_constraints
 
 from gdfast._tables import columns
@@ -48,6 +49,7 @@ POSITIVE = Number(Real, 0, None, closed="neither")
 FRACTION = Number(Real, 0, 1, closed="neither")
 DECAY = Number(Real, 0, 1, closed="left")
 BOOLEAN = [bool, np.bool_]
+_CSR = (csr_array, csr_matrix)
 
 
 @cache
@@ -75,11 +77,13 @@ def check_parameters(estimator: Any) -> None:
 
 
 def passes_as_is(X: Any, y: Any) -> bool:
-    """Whether scikit-learn's `check_X_y` would return these very arrays; `y` may be a string, its word for no target.
+    """Whether scikit-learn's `check_X_y` would return these very objects; `y` may be a string, its word for no target.
 
-    Plain arrays of numbers are what most fits are given, and looking closer takes longer than a small fit.
+    Plain arrays of numbers and CSR are what most fits are given, and looking closer takes longer than a small fit.
     """
-    if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or X.dtype.kind not in "iuf":
+    if type(X) is not np.ndarray and type(X) not in _CSR:
+        return False
+    if X.ndim != 2 or X.dtype.kind not in "iuf" or not all(X.shape):
         return False
     if isinstance(y, str):
         return True

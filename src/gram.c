@@ -44,7 +44,7 @@ static void gram_task(void *context, int64_t task, int worker) {
 gd_status gd_gram_sum(gd_engine *engine, const gd_columns *columns, const gd_gram *grams, int64_t count) {
     int64_t p = columns->p, size = p * columns->p_pad, n_panels = (p + GD_GRAM_PANEL - 1) / GD_GRAM_PANEL;
     gd_gram_job job = {.engine = engine, .columns = columns, .grams = grams};
-    job.n_parts = count > 1 || p > SMALL ? 1 : PARTS;
+    job.n_parts = count > 1 || p > SMALL ? 1 : gd_max(1, gd_min(PARTS, (grams->n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS));
     /* bands as broad as leaves enough of them: each reads the samples anew. Elements are chains of their own: no bit depends on it */
     int64_t bands = TASKS * engine->n_threads / (count * job.n_parts) + 1;
     int64_t panels = gd_min((n_panels + bands - 1) / bands, gd_max(1, SUMS_OF_A_TASK / (columns->p_pad * GD_GRAM_PANEL)));
