@@ -25,7 +25,7 @@ class Number(Interval):
         if type(val) is not self._plain and (isinstance(val, bool) or not isinstance(val, self.type)):
             return False
         try:
-            float(val)
+            float(val)  # type: ignore[arg-type]
         except OverflowError:
             return False
         return bool(val in self)
@@ -64,7 +64,8 @@ def check_parameters(estimator: Any) -> None:
 
     As scikit-learn's `validate_parameter_constraints`, which is called for its message where something is wrong.
     """
-    defaults, constraints = type(estimator).__init__.__kwdefaults__ or {}, _constraints(type(estimator))
+    defaults = type(estimator).__init__.__kwdefaults__ or {}
+    constraints = _constraints(type(estimator))  # type: ignore[arg-type, unused-ignore]
     for name, value in vars(estimator).items():
         if name not in constraints or value is defaults.get(name, estimator):
             continue
@@ -141,7 +142,7 @@ def located(values: Any, name: str) -> Iterator[None]:
 
 
 class explained:
-    """Say more about NaN found by the engine: the column's name, and what to do about it. Costs nothing where there is none."""
+    """Say more about NaN found by the engine: the column's name, and what to do about it."""
 
     def __init__(self, estimator: Any) -> None:
         self._estimator = estimator
