@@ -87,19 +87,9 @@ static void count_rows(gd_moments *moments) {
 
 /* ---- columns ------------------------------------------------------------------------------------------------------- */
 
-/* The columns of a strip, one row more: the counted-th. */
-static void survey_row(const double *restrict u, double counted, double *restrict mean, double *restrict least, double *restrict most) {
-    double share = 1.0 / counted;
-    for (int l = 0; l < GD_LANES_D; l++) {
-        mean[l] = mean[l] * (1.0 - share) + u[l] * share; /* no sum that could overflow */
-        least[l] = u[l] < least[l] ? u[l] : least[l];
-        most[l] = u[l] > most[l] ? u[l] : most[l];
-    }
-}
-
 /* Mean, least and greatest of each column over the rows of an engine that weigh anything. plain: augmented rows as they are. */
-static void survey(gd_engine *engine, const gd_augmented *plain, double *tile, double *U, double *s, double *mean, double *least,
-                   double *most) {
+static void survey(gd_engine *engine, const gd_augmented *plain, double *tile, double *U, double *s, double *restrict mean,
+                   double *restrict least, double *restrict most) {
     int64_t n = engine->problem.n, counted = 0;
     for (int64_t j = 0; j < plain->strips * GD_LANES_D; j++) least[j] = INFINITY, most[j] = -INFINITY;
     for (int64_t at = 0; at < n && !gd_engine_poll(engine); at += GD_BLOCK_ROWS) {
@@ -107,9 +97,16 @@ static void survey(gd_engine *engine, const gd_augmented *plain, double *tile, d
         engine->kernels->augment(&engine->pass, engine->scratch, plain, at, rows, tile, U, s);
         for (int64_t i = 0; i < rows; i++) {
             if (s[i] == 0.0) continue;
-            counted++;
-            for (int64_t c = 0, j = 0; c < plain->strips; c++, j += GD_LANES_D)
-                survey_row(U + (c * GD_BLOCK_ROWS + i) * GD_LANES_D, (double)counted, mean + j, least + j, most + j);
+            double share = 1.0 / (double)++counted;
+            for (int64_t c = 0; c < plain->strips; c++) {
+                const double *row = U + (c * GD_BLOCK_ROWS + i) * GD_LANES_D;
+                for (int64_t l = 0, j = c * GD_LANES_D; l < GD_LANES_D; l++, j++) {
+                    double u = row[l];
+                    mean[j] = mean[j] * (1.0 - share) + u * share; /* no sum that could overflow */
+                    least[j] = u < least[j] ? u : least[j];
+                    most[j] = u > most[j] ? u : most[j];
+                }
+            }
         }
     }
 }
