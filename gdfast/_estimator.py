@@ -65,6 +65,7 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
     coef_: Scores
     intercept_: Scores
     n_iter_: int
+    n_passes_: int
     t_: float
     loss_: float
     loss_curve_: Doubles
@@ -287,7 +288,7 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
                 rows_val=rows_val,
             )
             shown.end(result)
-        fitted = {**self._fitted_attributes(result, train), "_standing": self._standing_after(result, train)}
+        fitted = self._fitted(result, train)
         if tasks is not None:
             tasks.finish(fitted)
         return fitted
@@ -344,6 +345,11 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
             "best_validation_loss_": None if curve is None else float(np.min(curve)),
             **self._model_attributes(result.coef, result.intercept, train),
         }
+
+    def _fitted(self, result: DescentResult, train: Rows, before: Any = None) -> dict[str, Any]:
+        """What a descent that has ended leaves behind."""
+        standing = self._standing_after(result, train, before)
+        return {**self._fitted_attributes(result, train), "n_passes_": result.n_passes, "_standing": standing}
 
     def _model_attributes(self, coef: Doubles, intercept: Doubles | float, train: Rows) -> dict[str, Any]:
         """What predictions need."""

@@ -338,9 +338,7 @@ def _marches(company: Company) -> _Made:
         report["vanished"] = _vanished(report["error"], point, data)
         complaints += [complaint(report, told)]
         result = silent_result(weights, report, told, shape, validated=early)
-        fits.append(
-            Fit({**point._fitted_attributes(result, train), "_standing": point._standing_after(result, train)}, np.nan)
-        )
+        fits.append(Fit(point._fitted(result, train), np.nan))
     _warn_of_complaints(complaints)
     return np.stack([weights for _, weights, _ in made]), held_out, fits
 
@@ -399,6 +397,7 @@ def _fit_of(point: Any, data: Rows, shape: Shape, weights: Doubles, report: dict
     n_iter = max(1, int(report["n_iter"][i]))  # 0 where the start, found in few rows, was the minimum over all
     attributes = {
         "n_iter_": n_iter,
+        "n_passes_": max(1, round(report["n_passes"])),
         "t_": 1.0 + n_iter,
         "loss_": float(report["error"][i]),
         "validation_curve_": None,
@@ -467,7 +466,7 @@ def _one_fit(model: Any, data: Rows, split: Split | None) -> Fit:
         )
     except DivergenceError as error:
         return Fit({}, np.nan, str(error))
-    attributes = {**model._fitted_attributes(result, train), "_standing": model._standing_after(result, train)}
+    attributes = model._fitted(result, train)
     held_out = np.nan if split is None else _mean_loss(model, train, result.coef, result.intercept, split.test)
     return Fit(attributes, held_out)
 

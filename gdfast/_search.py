@@ -29,7 +29,16 @@ from gdfast._types import Arrivals, ChoiceRule, Doubles, Matrix
 from gdfast.exceptions import DivergenceError
 
 _Self = TypeVar("_Self", bound="Search")
-_OF_THE_MODEL = ("coef_", "intercept_", "classes_", "n_iter_", "loss_", "n_features_in_", "feature_names_in_")
+_OF_THE_MODEL = (
+    "coef_",
+    "intercept_",
+    "classes_",
+    "n_iter_",
+    "n_passes_",
+    "loss_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 
 
 class Search:
@@ -65,6 +74,7 @@ class Search:
         alpha_: float
         l1_ratio_: float
         n_iter_: int
+        n_passes_: int
 
         def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 

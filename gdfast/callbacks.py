@@ -150,7 +150,7 @@ class FitTasks:
         What the copy has of an earlier fit, attributes can only replace: None counts as no feature names, and as
         weights of which `partial_fit` knows no past.
         """
-        earlier = [name for name in ("feature_names_in_", "_standing") if hasattr(self._estimator, name)]
+        earlier = [name for name in ("feature_names_in_", "n_passes_", "_standing") if hasattr(self._estimator, name)]
         return {**dict.fromkeys(earlier), **fitted}
 
 

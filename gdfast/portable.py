@@ -198,6 +198,7 @@ def estimator_document(estimator: Any) -> dict[str, Any]:
         "loss_curve": _array_or_null(fitted.get("loss_curve_")),
         "validation_curve": _array_or_null(fitted.get("validation_curve_")),
         "standing": _standing_document(fitted.get("_standing")),
+        **({"n_passes": int(estimator.n_passes_)} if "n_passes_" in fitted else {}),  # the first files had none
     }
 
 
@@ -299,6 +300,7 @@ def read_estimator(fields: Fields, estimator_class: Any) -> Any:
         "coef_": fields.array("coef", [(d,) if classes is None and k == 1 else (k, d)]),
         "intercept_": fields.array("intercept", [(k,)]),
         "n_iter_": fields.count("n_iter"),
+        "n_passes_": fields.count("n_passes") if fields.has("n_passes") else None,
         "t_": fields.number_or_none("t"),
         "loss_": fields.number("loss"),
         "loss_curve_": fields.array_or_none("loss_curve"),

@@ -202,6 +202,9 @@ class GDRegressor(CallbackSupportMixin, NumberStream, Portable, NumberModel):
     n_iter_ : int
         Epochs run; solver "auto" takes independent outputs one after the other, max_iter at most for each, and this is
         their sum.
+    n_passes_ : int
+        Reads of X by the last ``fit`` or ``partial_fit``, rounded: what it cost. For a model of `fit_many`, those of
+        all models that were trained together with it.
     t_ : float
         Updates done, plus one; ``partial_fit`` counts on.
     loss_ : float

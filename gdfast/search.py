@@ -91,6 +91,8 @@ class GDRegressorCV(Search, NumberModel):  # type: ignore[misc]
         Its biases.
     n_iter_ : int
         Epochs of the fit to all rows.
+    n_passes_ : int
+        Reads of X, rounded, by all models that were trained together with the choice, of other penalties and folds.
     loss_ : float
         Its objective.
     n_features_in_ : int
@@ -257,6 +259,8 @@ class GDClassifierCV(Search, ClassModel):  # type: ignore[misc]
         The labels, sorted.
     n_iter_ : int
         Epochs of the fit to all rows.
+    n_passes_ : int
+        Reads of X, rounded, by all models that were trained together with the choice, of other penalties and folds.
     loss_ : float
         Its objective.
     n_features_in_ : int

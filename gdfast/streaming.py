@@ -84,11 +84,7 @@ class _Stream:
         with progress(2 if self.verbose else 0, "", 1) as shown:  # a bar of one epoch shows nothing, a line does
             result = self._descend(train, penalty, callback=one_callback(shown.epoch, self.callback), **settings)
         done = start["state"].t if "state" in start else 0
-        return {
-            **self._fitted_attributes(result, train),
-            "t_": vars(self).get("t_", 1.0) + (result.t - done),
-            "_standing": self._standing_after(result, train, before),
-        }
+        return {**self._fitted(result, train, before), "t_": vars(self).get("t_", 1.0) + (result.t - done)}
 
     def _start_from(self: Any, standing: Standing | None) -> dict[str, Any]:
         """The state to go on from, or after another rule the weights alone.

@@ -113,6 +113,12 @@ typedef struct gd_kernels {
      * each one's own strip on. rows NULL: rows 0 ... count - 1, which all weigh 1; weight NULL: all 1. A, B like U: scratch. */
     void (*moments)(int64_t strips, int64_t from, int64_t to, const double *U, int64_t count, const int32_t *rows, const double *weight,
                     double *A, double *B, double *H);
+    /* V (strips, GD_BLOCK_ROWS, GD_LANES_D), strips of rows, from strips of columns, U: rows 0 ... rows - 1 and behind them zeros. sums
+     * (columns) of the columns go on. Both have room for whole strips. */
+    void (*turn_strips)(const double *U, int64_t rows, int64_t columns, double *V, double *sums);
+    /* A strip of rows V (columns, GD_LANES_D) less center (columns), for the rows that are there, 1 or 0 (GD_LANES_D); their products with
+     * it are added to along (GD_LANES_D). */
+    void (*center_strip)(int64_t columns, const double *center, const double *there, double *V, double *along);
     /* y += a x, both (n) with room for whole lanes. */
     void (*add)(int64_t n, double a, const double *x, double *y);
     /* k == 1: `count` (<= GD_BLOCK_ROWS) updates w -= eta (s / mean s  dE/dz x + l2 w), a row each, in double. */

@@ -25,24 +25,12 @@ typedef struct gd_span_job {
 
 /* ---- products of rows ------------------------------------------------------------------------------------------------ */
 
-/* V (strips, COLUMNS, GD_LANES_D): strips of 8 rows each, from U, strips of 8 columns, for rows at ... at + rows - 1. sums (count) of the
- * columns go on. */
-static void turn(const double *U, int64_t at, int64_t rows, int64_t count, double *V, double *sums) {
-    for (int64_t i = 0; i < rows; i++) {
-        double *to = V + (at + i) / GD_LANES_D * COLUMNS * GD_LANES_D + (at + i) % GD_LANES_D;
-        for (int64_t j = 0; j < count; j++) {
-            double x = U[(j / GD_LANES_D * GD_BLOCK_ROWS + i) * GD_LANES_D + j % GD_LANES_D];
-            to[j * GD_LANES_D] = x, sums[j] += x;
-        }
-    }
-}
-
 /* All rows of columns first ... first + count - 1 into V, less their means, which go to job->center; products with these to along. */
 static void pack(const gd_span_job *job, int64_t first, int64_t count, double *room, double *V, double *along) {
     gd_problem slice = job->engine->problem;
     gd_pass pass = job->engine->pass;
     gd_scratch scratch = {.y = room};
-    int64_t n = slice.n, last = n % GD_LANES_D ? n / GD_LANES_D : job->strips;
+    int64_t n = slice.n;
     double *s = room + GD_MOMENT_ROWS, *tile = s + GD_BLOCK_ROWS, *sums = tile + GD_MOMENT_ROWS * COLUMNS, *U = sums + COLUMNS;
     gd_augmented plain = {job->plain, job->plain + COLUMNS + GD_LANES_D, (count + 2 + GD_LANES_D - 1) / GD_LANES_D};
     slice.X.data += first * slice.X.col_stride, slice.X.n_cols = count;
@@ -51,17 +39,13 @@ static void pack(const gd_span_job *job, int64_t first, int64_t count, double *r
     for (int64_t at = 0; at < n; at += GD_BLOCK_ROWS) {
         int64_t rows = gd_min(n - at, GD_BLOCK_ROWS);
         job->engine->kernels->augment(&pass, &scratch, &plain, at, rows, tile, U, s);
-        turn(U, at, rows, count, V, sums);
+        job->engine->kernels->turn_strips(U, rows, count, V + at * COLUMNS, sums);
     }
     for (int64_t j = 0; j < count; j++) job->center[first + j] = slice.fit_intercept ? sums[j] / (double)n : 0.0;
     for (int64_t strip = 0; slice.fit_intercept && strip < job->strips; strip++) {
-        int64_t lanes = strip == last ? n % GD_LANES_D : GD_LANES_D; /* those behind the last row stay 0 */
-        double *v = V + strip * COLUMNS * GD_LANES_D;
-        for (int64_t j = 0; j < count; j++)
-            for (int64_t l = 0; l < lanes; l++) {
-                v[j * GD_LANES_D + l] -= job->center[first + j];
-                along[strip * GD_LANES_D + l] += v[j * GD_LANES_D + l] * job->center[first + j];
-            }
+        double there[GD_LANES_D];
+        for (int64_t l = 0; l < GD_LANES_D; l++) there[l] = strip * GD_LANES_D + l < n ? 1.0 : 0.0;
+        job->engine->kernels->center_strip(count, job->center + first, there, V + strip * COLUMNS * GD_LANES_D, along + strip * GD_LANES_D);
     }
 }
 

@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, make_classificat
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
-from gdfast import GDClassifier, GDRegressor
+from gdfast import GDClassifier, GDRegressor, gradient_descent
 from gdfast.exceptions import DivergenceError
 
 pd = pytest.importorskip("pandas")
@@ -34,6 +34,20 @@ def assert_same_state(state, expected):
     assert state.keys() == expected.keys()
     for name in state:
         assert_array_equal(state[name], expected[name], err_msg=name)
+
+
+@both
+@pytest.mark.parametrize("solver", ["auto", "gd", "sgd"])
+def test_passes_are_those_of_the_descent(Estimator, solver):
+    X, y = data(Estimator)
+    given = {"solver": solver, "max_iter": 7, "tol": None, "random_state": 0, "alpha": 1e-2}
+    model = Estimator(**given).fit(X, y)
+    loss = "log_loss" if Estimator is GDClassifier else "squared_error"
+    result = gradient_descent(X, y, loss=loss, **given)
+    assert type(model.n_passes_) is int
+    assert model.n_passes_ == result.n_passes >= 1
+    if solver == "sgd":
+        assert model.partial_fit(X, y).n_passes_ < result.n_passes
 
 
 # ------------------------------------------------------------------------------------------------- parameters

@@ -83,6 +83,7 @@ def test_without_folds_every_model_is_that_of_a_fit(estimator, y, grid, groups):
         assert_allclose(model.intercept_, alone.intercept_, rtol=1e-4, atol=1e-6)
         assert_allclose(model.loss_, alone.loss_, rtol=1e-9)
         assert model.n_features_in_ == 5 and model.n_iter_ >= 1
+        assert type(model.n_passes_) is int and model.n_passes_ >= 1
         assert type(model).from_dict(model.to_dict()).score(X, y) == model.score(X, y)
         if getattr(model, "class_weight", None) != "balanced":
             model.partial_fit(X, y)  # goes on

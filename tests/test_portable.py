@@ -218,6 +218,7 @@ WRONG = [
     (("coef",), text_array(np.zeros(9)), r"field coef.shape must be \[3, 3\]"),
     (("intercept",), text_array(np.zeros(2)), r"field intercept.shape must be \[3\]"),
     (("n_iter",), 1.5, "field n_iter must be a whole number"),
+    (("n_passes",), -1, "field n_passes must be a whole number from 0 on"),
     (("t",), "many", "field t must be a finite number"),
     (("loss",), float("inf"), "field loss must be a finite number"),
     (("loss",), ..., "field loss is missing"),

@@ -196,6 +196,7 @@ def test_pickles_clones_and_the_estimator_inside(CV, y):
     inside = model.best_estimator_
     assert (inside.alpha, inside.l1_ratio) == (model.alpha_, model.l1_ratio_)
     assert_array_equal(inside.predict(X), model.predict(X))
+    assert inside.n_passes_ == model.n_passes_ >= 1
     assert type(inside).from_dict(inside.to_dict()).score(X, y) == model.score(X, y)
     inside.partial_fit(X, y)
     assert not hasattr(model, "partial_fit") and not hasattr(model, "set_callbacks") and not hasattr(model, "to_dict")
