@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gdfast._sklearn import has_callbacks
 from gdfast._types import Callback, Numbers
 
 # The fits under way, by process (a fork must not inherit them) and estimator: a second fit of the same
@@ -30,7 +31,7 @@ def only_fit_of(estimator: object) -> Iterator[None]:
 
 def fit_tasks(estimator: Any, attributes_of: Any, data: tuple[Any, ...], rows: Numbers | None, most: int) -> Any:
     """The fit as scikit-learn's callbacks see it; None if there are none, neither here nor on what calls `fit`."""
-    if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
+    if not has_callbacks(estimator):
         return None
     from gdfast.callbacks import FitTasks
 

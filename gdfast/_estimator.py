@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from gdfast import _core
 from gdfast._around_fit import fit_tasks, one_callback, only_fit_of
 from gdfast._checks import (
     BOOLEAN,
@@ -27,15 +28,15 @@ from gdfast._checks import (
     POSITIVE,
     Number,
     check_dtype,
+    check_parameters,
     check_split,
     explained,
     located,
     name_bad_column,
     passes_as_is,
 )
-from gdfast._model import to_float32
 from gdfast._progress import progress
-from gdfast._sklearn import _fit_context
+from gdfast._sklearn import fit_context
 from gdfast._sparse_coef import SparseCoef, dense
 from gdfast._tables import refuse_lazy, refuse_missing, with_names
 from gdfast._targets import read_weights
@@ -232,7 +233,7 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
             self._fit(data, data_val, coef_init, intercept_init)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)  # inside: at its end it tears down callbacks, whoever set them up
+    @fit_context  # inside: at its end callbacks are torn down, whoever set them up
     def _fit(self, data: tuple[Any, ...], data_val: tuple[Any, ...], coef_init: Any, intercept_init: Any) -> None:
         self._publish(lambda draft: draft._train(data, data_val, coef_init, intercept_init, observed=self))
 
@@ -356,7 +357,7 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
         if train.X.dtype.kind == "f" and train.X.dtype.itemsize == 4:
             # The engine has rounded the weights to float at each pass over such X: nothing is lost for its like.
             for name in ("coef_", "intercept_"):
-                published[name] = to_float32(published[name])
+                published[name] = _core.to_float32(published[name])
         if "feature_names_in_" in vars(self):
             published["feature_names_in_"] = self.feature_names_in_
         return published
@@ -364,10 +365,7 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
     # ------------------------------------------------------------------------------------------------- checks
 
     def _validate_params(self) -> None:
-        """Check the parameters, but for those that still are the very object of the signature's default."""
-        defaults = self.__class__.__init__.__kwdefaults__ or {}
-        given = {name: value for name, value in vars(self).items() if value is not defaults.get(name, self)}
-        validate_parameter_constraints(self._parameter_constraints, given, caller_name=type(self).__name__)
+        check_parameters(self)
 
     def _penalty(self) -> tuple[float, float]:
         """`alpha` and `l1_ratio` that the penalty's name stands for."""

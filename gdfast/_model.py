@@ -9,7 +9,7 @@ import numpy as np
 
 from gdfast._arguments import count, not_negative
 from gdfast._messages import short
-from gdfast._types import Array, Doubles
+from gdfast._types import Doubles
 from gdfast.rows.arrays import as_weights, check_finite
 
 
@@ -117,12 +117,3 @@ def _limit(given: Any, missing: float, k: int, d: int) -> Doubles:
         return np.ascontiguousarray(np.broadcast_to(values, (k, d)))
     except ValueError:
         raise ValueError(f"bounds must broadcast to the shape ({k}, {d}) of coef, got {values.shape}") from None
-
-
-def to_float32(values: Doubles) -> Array:
-    """Round to the nearest float32, halves to even, whatever rounding is in force; subnormal numbers count as 0."""
-    bits = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)
-    bits = bits + np.uint64(0x0FFFFFFF) + (bits >> np.uint64(29) & np.uint64(1)) & np.uint64(0xFFFFFFFFE0000000)
-    exact = bits.view(np.float64)
-    narrow: Array = np.where(np.abs(exact) < np.finfo(np.float32).tiny, 0.0, exact).astype(np.float32)
-    return narrow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from gdfast._result import DescentResult, DescentState
@@ -19,12 +19,13 @@ class Progress(NamedTuple):
     end: Callable[[DescentResult], None]
 
 
-@contextmanager
-def progress(verbose: int, name: str, most: int) -> Iterator[Progress]:
+def progress(verbose: int, name: str, most: int) -> AbstractContextManager[Progress]:
     """0: nothing; 1: a bar of at most so many epochs; 2: a line per epoch. The bar closes however this ends."""
-    if not verbose:
-        yield Progress(None, _nothing)
-        return
+    return _shown(verbose, name, most) if verbose else _SILENCE
+
+
+@contextmanager
+def _shown(verbose: int, name: str, most: int) -> Iterator[Progress]:
     bar = open_bar(most, desc=name) if verbose == 1 else None
     if bar is None:
         if verbose == 1:
@@ -96,3 +97,6 @@ def _print_line(state: DescentState) -> None:
 
 def _nothing(result: DescentResult) -> None:
     """Leave the result alone."""
+
+
+_SILENCE = nullcontext(Progress(None, _nothing))

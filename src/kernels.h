@@ -139,6 +139,10 @@ typedef struct gd_kernels {
     /* Stored entries only, each for what it has over a zero; not the column of ones. */
     void (*csr_diagonal)(const gd_pass *pass, const gd_scratch *scratch, const gd_columns *columns, const double *h, int64_t first,
                          int64_t count, double *diagonal);
+    /* Stored entries only, in the columns' scale: P (p, p_pad)[j, l] += sum_i h_i x_ij x_il for j0 <= j < j1, sums (d + 1) += h_i x_ij and,
+     * last, h_i. No row has more than GD_CSR_ENTRIES. */
+    void (*csr_gram)(const gd_pass *pass, const gd_scratch *scratch, const gd_columns *columns, const double *h, int64_t first, int64_t count,
+                     int64_t j0, int64_t j1, double *sums, double *P);
     /* Updates by steps->lazy->batch rows each; count is a multiple of that, but at the end of an epoch. */
     void (*csr_steps)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, gd_steps *steps);
     /* Error and gradient of many models over rows first ... first + count - 1 (count <= GD_BLOCK_ROWS) from one read, added to sums. */

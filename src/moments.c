@@ -29,9 +29,10 @@ int gd_moments_fit(const gd_grid *grid) {
 static gd_status find_patterns(gd_moments *moments, int64_t most, int *few) {
     const gd_grid *grid = moments->grid;
     int64_t n = grid->problem.n;
+    moments->n_cells = 1, *few = 1;
+    if (!grid->n_splits) return GD_OK;
     int32_t *numbers = gd_alloc(most * 256, sizeof *numbers), *pattern = moments->pattern;
     if (!numbers) return GD_NO_MEMORY;
-    moments->n_cells = 1, *few = 1;
     for (int64_t split = 0; *few && split < grid->n_splits; split++) {
         const int8_t *roles = grid->roles + split * n;
         memset(numbers, -1, sizeof *numbers * (size_t)(moments->n_cells * 256));
@@ -145,7 +146,7 @@ static gd_status find_columns(gd_moments *moments, int64_t m) {
 typedef struct gd_moments_job {
     gd_moments *moments;
     gd_augmented columns;
-    double *room;                       /* (n_threads, room_size): tile, U, A, B, s, weight, rows */
+    double *room;                       /* (n_threads, room_size): tile, U, s, weight, rows; A, B where rows are gathered */
     int64_t room_size, n_parts, part_rows, n_panels;
 } gd_moments_job;
 
@@ -161,8 +162,8 @@ static int64_t select_rows(const gd_moments *moments, int64_t cell, int64_t firs
         rows[found] = (int32_t)i;
         weight[found] = r * s[i];
         if (!r) continue;
-        most = fmax(most, weight[found]), least = fmin(least, weight[found]);
-        if (isnan(weight[found])) most = INFINITY;
+        if (!(weight[found] <= most)) most = isnan(weight[found]) ? INFINITY : weight[found];
+        if (weight[found] < least) least = weight[found];
         found++;
     }
     *plain = most == 1.0 && least == 1.0;
@@ -184,8 +185,8 @@ static void moments_task(void *context, int64_t task, int worker) {
     int64_t part = task / job->n_panels, panel = task % job->n_panels, strips = moments->strips, block = GD_BLOCK_ROWS * moments->q_pad;
     int64_t from = part * job->part_rows, to = gd_min(engine->problem.n, from + job->part_rows), matrix = moments->q_pad * moments->q_pad;
     int64_t low = panel * PANEL, high = job->n_panels == 1 ? strips : gd_min(strips, low + PANEL);
-    double *tile = job->room + worker * job->room_size, *U = tile + GD_MOMENT_ROWS * moments->d, *A = U + block, *B = A + block;
-    double *s = B + block, *weight = s + GD_BLOCK_ROWS;
+    double *tile = job->room + worker * job->room_size, *U = tile + GD_MOMENT_ROWS * moments->d;
+    double *s = U + block, *weight = s + GD_BLOCK_ROWS, *A = weight + 2 * GD_BLOCK_ROWS, *B = A + block;
     int32_t *rows = (int32_t *)(void *)(weight + GD_BLOCK_ROWS);
     for (int64_t at = from; at < to; at += GD_BLOCK_ROWS) {
         if (gd_engine_ends(engine, worker)) return;
@@ -220,7 +221,8 @@ static void plan(const gd_moments *moments, gd_moments_job *job) {
     job->part_rows = (n_blocks + parts - 1) / parts * GD_BLOCK_ROWS;
     job->n_parts = (n + job->part_rows - 1) / job->part_rows;
     job->n_panels = job->n_parts < FEW_PARTS ? (moments->strips + PANEL - 1) / PANEL : 1;
-    job->room_size = GD_MOMENT_ROWS * moments->d + 3 * GD_BLOCK_ROWS * (q + 1);
+    int gathers = moments->n_cells > 1 || moments->engine.problem.weight.data;
+    job->room_size = GD_MOMENT_ROWS * moments->d + GD_BLOCK_ROWS * ((gathers ? 3 : 1) * q + 3);
     job->room_size = (job->room_size + GD_LANES_D - 1) / GD_LANES_D * GD_LANES_D;
 }
 

@@ -116,7 +116,7 @@ def extremes(values: Array, name: str) -> tuple[float, float]:
         As `check_finite`.
     """
     if values.size <= _BLOCK:
-        low, high = values.min().item(), values.max().item()
+        low, high = np.minimum.reduce(values, None).item(), np.maximum.reduce(values, None).item()
     else:
         lows, highs = zip(*((block.min(), block.max()) for block in blocks(values)), strict=True)
         low, high = np.min(lows).item(), np.max(highs).item()
@@ -145,7 +145,7 @@ def not_finite(name: str, value: float, where: str) -> ValueError:
 
 def refuse_masked(values: ArrayLike | None, name: str) -> None:
     """Raise ValueError for an array with masked entries: NumPy would silently drop the mask."""
-    if np.ma.is_masked(values):
+    if type(values) is not np.ndarray and np.ma.is_masked(values):
         raise ValueError(f"Input {name} contains missing values: masked entries are not accepted")
 
 

@@ -26,6 +26,7 @@ void test_faults(void);
 void test_threads(void);
 void test_fork(void);
 void test_sparse(void);
+void test_gram(void);
 void test_bounds(void);
 void test_many(void);
 void test_points(void);
