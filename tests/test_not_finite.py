@@ -149,18 +149,22 @@ def test_features_near_the_largest_number(call):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss", "poisson", "hinge"])
 def test_all_features_near_the_largest_number(solver, loss):
-    """Case 16: every solver ends in a finite answer or a DivergenceError that says so."""
+    """Case 16: every solver ends in a finite answer or a DivergenceError that says so; a poor answer warns."""
     X, y = data()
     X *= 1e308 / np.abs(X).max()
     y = targets(loss, y)
     try:
-        result = gradient_descent(X, y, loss=loss, solver=solver, max_iter=20, tol=None, random_state=0)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            result = gradient_descent(X, y, loss=loss, solver=solver, max_iter=20, tol=None, random_state=0)
     except DivergenceError as error:
         assert "overflow" in str(error)
         assert "contains" not in str(error)
     else:
         assert np.isfinite(result.error)
         assert np.isfinite(result.coef).all()
+        assert all("Scale the features" in str(each.message) for each in told)
+        assert not (told and result.converged)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
