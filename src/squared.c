@@ -360,7 +360,7 @@ static int is_hiding(const gd_squared *all, const double *gradient, double error
             room.g[j] = moments->scale[j] * (gradient[c * d + j] - moments->center[j] * bias) - t->u[j] * bias;
         gd_cholesky_solve(d, d_pad, room.factor, room.g, room.step);
         for (int64_t j = 0; j < d; j++) rounding += (1.0 + fabs(moments->center[j]) * moments->scale[j]) * fabs(room.step[j]);
-        if (gd_dot(d, room.g, room.step) > fmax(0x1p-53 * sqrt(square) * rounding, 1e-17 * error + 1e-21 * square)) return 1;
+        if (gd_dot(d, room.g, room.step) > fmax(0x1p-53 * sqrt(square) * rounding, 1e-17 * error + 1e-27 * square)) return 1;
     }
     return 0;
 }

@@ -193,3 +193,18 @@ def test_float32_rows_that_leave_hardly_anything_of_y(noise):
         assert result.error == pytest.approx(least, rel=tol)
         exact = gdfast.error_and_gradient(X.astype(np.float64), y, result.coef, result.intercept)[0]
         assert exact == pytest.approx(least, rel=tol)
+
+
+@pytest.mark.parametrize("big", [1e6, 1e7, 1e8])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_row_that_outweighs_all_others_with_little_noise(big, seed):
+    """E at the start is all that row's: what is left at the end is no rounding of it."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((300, 30))
+    X[0] *= big
+    y = X @ rng.standard_normal(30) + 1e-3 * rng.standard_normal(300)
+    augmented = np.column_stack([X, np.ones(len(X))])
+    least = 0.5 * np.mean((y - augmented @ np.linalg.lstsq(augmented, y, rcond=1e-16)[0]) ** 2)
+    result = gradient_descent(X, y, alpha=0.0, solver="auto", tol=1e-6, max_iter=1000)
+    assert result.converged
+    assert_allclose(0.5 * np.mean((y - X @ result.coef - result.intercept) ** 2), least, rtol=1e-6)
