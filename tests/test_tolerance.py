@@ -205,6 +205,7 @@ def test_one_row_that_outweighs_all_others_with_little_noise(big, seed):
     y = X @ rng.standard_normal(30) + 1e-3 * rng.standard_normal(300)
     augmented = np.column_stack([X, np.ones(len(X))])
     least = 0.5 * np.mean((y - augmented @ np.linalg.lstsq(augmented, y, rcond=1e-16)[0]) ** 2)
-    result = gradient_descent(X, y, alpha=0.0, solver="auto", tol=1e-6, max_iter=1000)
+    result = gdfast.gradient_descent(X, y, alpha=0.0, solver="auto", tol=1e-6, max_iter=1000)
     assert result.converged
-    assert_allclose(0.5 * np.mean((y - X @ result.coef - result.intercept) ** 2), least, rtol=1e-6)
+    found = 0.5 * np.mean((y - X @ result.coef - result.intercept) ** 2)
+    assert found <= least * (1 + 1e-6)
