@@ -14,7 +14,7 @@
 #include "updates.h"
 
 /* PRODUCTS: of a metric, in the time in which memory delivers 8 bytes of X. */
-enum { FEWEST_COLUMNS = 128, FEWEST_STEPS = 8, MOST_STEPS = 400, MOST_LOOKS = 3, PRODUCTS = 24 };
+enum { FEWEST_COLUMNS = 128, FEWEST_STEPS = 8, MOST_STEPS = 400, MOST_LOOKS = 3, PRODUCTS = 14 };
 
 static const double AIM = 0.9 /* of tol: the rest is for rounding */, PATIENCE = 1.5;
 
