@@ -121,9 +121,9 @@ typedef struct gd_kernels {
      * `bytes` of what comes next are asked for. */
     void (*moments)(int64_t strips, int64_t from, int64_t to, const double *U, int64_t count, const int32_t *rows, const double *weight,
                     double *A, double *B, double *H, const char *next, int64_t bytes);
-    /* V (strips, GD_BLOCK_ROWS, GD_LANES_D), strips of rows, from strips of columns, U: rows 0 ... rows - 1 and behind them zeros. sums
-     * (columns) of the columns go on. Both have room for whole strips. */
-    void (*turn_strips)(const double *U, int64_t rows, int64_t columns, double *V, double *sums);
+    /* V (strips, GD_BLOCK_ROWS, GD_LANES_D), strips of rows, from strips of columns, U: rows 0 ... rows - 1, ld apart, and behind them zeros.
+     * sums (columns) of the columns go on. All have room for whole strips. */
+    void (*turn_strips)(const double *U, int64_t ld, int64_t strip, int64_t rows, int64_t columns, double *V, double *sums);
     /* A strip of rows V (columns, GD_LANES_D) less center (columns), for the rows that are there, 1 or 0 (GD_LANES_D); their products with
      * it are added to along (GD_LANES_D). */
     void (*center_strip)(int64_t columns, const double *center, const double *there, double *V, double *along);

@@ -60,6 +60,8 @@ static gd_status rebuild(gd_walk *work) {
 static gd_status minimise(gd_walk *work, gd_engine *engine, double tol, int64_t max_steps, int recording, int *stop) {
     int same_width = work->metric->engine.problem.smoothing == engine->problem.smoothing;
     gd_walk_begin(work, &engine->problem, engine->pass.narrow, gd_metric_is_exact(work->metric) && same_width);
+    if (!recording) work->doubled_error = 0.0; /* a sample may be told apart where all rows are not: no further than noise */
+    if (!recording && engine->problem.loss == gd_loss_log_loss && !engine->problem.softmax) work->floor_share = tol;
     for (gd_status status = GD_OK; work->n_steps < max_steps && !*stop;) {
         gd_next next = gd_walk_plan(work, tol, 0);
         if (next == GD_REBUILD) {

@@ -35,11 +35,14 @@ static void pack(const gd_span_job *job, int64_t first, int64_t count, double *r
     gd_augmented plain = {job->plain, job->plain + COLUMNS + GD_LANES_D, (count + 2 + GD_LANES_D - 1) / GD_LANES_D};
     slice.X.data += first * slice.X.col_stride, slice.X.n_cols = count;
     pass.problem = &slice, pass.d = count, pass.tile_rows = GD_MOMENT_ROWS;
+    int in_place = pass.in_place == GD_F64 && count % GD_LANES_D == 0;
     memset(sums, 0, sizeof *sums * (size_t)count);
     for (int64_t at = 0; at < n; at += GD_BLOCK_ROWS) {
         int64_t rows = gd_min(n - at, GD_BLOCK_ROWS);
-        job->engine->kernels->augment(&pass, &scratch, &plain, at, rows, tile, U, s);
-        job->engine->kernels->turn_strips(U, rows, count, V + at * COLUMNS, sums);
+        const double *from = (const double *)(const void *)(slice.X.data + at * slice.X.row_stride);
+        if (!in_place) job->engine->kernels->augment(&pass, &scratch, &plain, at, rows, tile, U, s);
+        job->engine->kernels->turn_strips(in_place ? from : U, in_place ? slice.X.row_stride / 8 : GD_LANES_D,
+                                          in_place ? GD_LANES_D : GD_BLOCK_ROWS * GD_LANES_D, rows, count, V + at * COLUMNS, sums);
     }
     for (int64_t j = 0; j < count; j++) job->center[first + j] = slice.fit_intercept ? sums[j] / (double)n : 0.0;
     for (int64_t strip = 0; slice.fit_intercept && strip < job->strips; strip++) {

@@ -7,6 +7,7 @@
 #include "updates.h"
 
 enum { MOST_TRIALS = 40, WINDOW = GD_WALK_WINDOW, FEW_PAIRS = 4 };
+enum { APART = 2 /* falls of E along the weights, in E */ };
 enum { DOUBT = 2 /* gains shrink ever more slowly */, MOST_DOUBT = 10, UTMOST_DOUBT = 100 };
 
 int64_t gd_walk_vectors(int most) { return 8 + 2 * most; }
@@ -182,6 +183,7 @@ void gd_walk_begin(gd_walk *walk, const gd_problem *problem, int narrow, int exa
     walk->before = 0.0;
     walk->t = 1.0, walk->least = INFINITY;
     walk->built_error = NAN;
+    walk->doubles = 0, walk->doubled_error = INFINITY;
 }
 
 /* E - E* at most: with l2, E bends by l2 at least along every weight, so that it cannot fall by more than |gradient|^2 / 2 l2. The bias,
@@ -205,6 +207,23 @@ static double doubt(const gd_walk *walk) {
     double noise = (walk->narrow ? 1e-9 : 1e-14) * fabs(walk->error), share = walk->promised / walk->before;
     double more = fmax(1.0, (walk->gained - noise) / walk->before);
     return share < 1.0 ? fmin(more / (1.0 - share), UTMOST_DOUBT) : MOST_DOUBT;
+}
+
+/* Classes told apart without a penalty: E is a sum of exp(-margin), a Newton step divides it by e, and twice the
+ * weights square it. As far as E falls along the weights themselves, dE / dlog |v|, says whether they are: one pass tries. */
+static int may_double(const gd_walk *walk) {
+    const gd_problem *problem = &walk->metric->engine.problem;
+    if (problem->loss != gd_loss_log_loss || gd_is_proximal(problem) || problem->l2 > 0.0) return 0;
+    if (walk->error >= 0.1 * walk->doubled_error) return 0;
+    return -gd_dot(walk->metric->size, walk->gradient, walk->v) > APART * walk->error;
+}
+
+static void try_double(gd_walk *walk) {
+    int64_t size = walk->metric->size;
+    memcpy(walk->step, walk->v, sizeof *walk->v * (size_t)size);
+    for (int64_t j = 0; j < size; j++) walk->new_v[j] = 2.0 * walk->v[j];
+    walk->slope = gd_dot(size, walk->gradient, walk->v);
+    walk->doubles = 1;
 }
 
 static const double STALE = 0.9; /* of E where the metric was made */
@@ -258,8 +277,12 @@ gd_next gd_walk_plan(gd_walk *walk, double tol, int again) {
         walk->pairs.count = 0;
         find_step(walk);
     }
-    if (!walk->constant && !walk->refreshed && (walk->t < 1.0 || walk->decrement > 0.1 * before) && is_stale(walk)) return GD_REBUILD;
+    int doubles = may_double(walk);
+    if (!walk->constant && !walk->refreshed && !doubles && (walk->t < 1.0 || walk->decrement > 0.1 * before) && is_stale(walk))
+        return GD_REBUILD;
+    if (doubles) walk->decrement = walk->error; /* E* is about 0, whatever the metric of an earlier step thinks */
     gd_next next = arrived_or_try(walk, tol);
+    if (next == GD_TRY && doubles) try_double(walk);
     return next == GD_ARRIVED && is_doubtful(walk, tol) ? GD_REBUILD : next;
 }
 
@@ -287,8 +310,17 @@ static double next_share(const gd_walk *walk, int *taken) {
 
 gd_next gd_walk_judge(gd_walk *walk) {
     int64_t size = walk->metric->size;
-    int taken = 0;
+    int taken = 0, doubled = walk->doubles;
     walk->t = next_share(walk, &taken);
+    if (doubled) {
+        walk->doubles = 0, walk->decrement = 0.0; /* whatever is promised next, the metric has had its day */
+        if (!taken || walk->new_error > 0.1 * walk->error) walk->doubled_error = walk->error;
+        if (!taken) {
+            walk->t = 1.0;
+            return GD_PLAN;
+        }
+        walk->pairs.count = 0;
+    }
     if (!taken && ++walk->trial == MOST_TRIALS) walk->t = 0.0;
     if (!taken && walk->t > 0.0) {
         for (int64_t j = 0; j < size; j++) walk->new_v[j] = walk->v[j] + walk->t * walk->step[j];
@@ -302,7 +334,7 @@ gd_next gd_walk_judge(gd_walk *walk) {
         walk->precise_enough = 1;
         return GD_ARRIVED;
     }
-    if (!gd_is_proximal(&walk->metric->engine.problem)) remember(walk);
+    if (!gd_is_proximal(&walk->metric->engine.problem) && !doubled) remember(walk);
     walk->before = walk->promised, walk->gained = walk->error - walk->new_error;
     gd_walk_accept(walk);
     walk->refreshed = 0;

@@ -43,6 +43,8 @@ typedef struct gd_walk {
     double t, least;                  /* share of the step last taken; least decrement */
     double floor_share;               /* what E may be off by for rounding, in first_error */
     double built_error;               /* E where the metric was made */
+    int doubles;                      /* new_v = 2 v is being tried */
+    double doubled_error;             /* E where that brought little: not again above a tenth of it */
     double before, gained;            /* promised before the step last taken, and what that brought */
     double errors[GD_WALK_ERRORS]; /* of the last steps, that of step i at i % GD_WALK_ERRORS */
 } gd_walk;

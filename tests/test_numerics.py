@@ -466,3 +466,18 @@ def test_the_intercept_of_2_to_24_ones_is_exact():
     model = GDRegressor(penalty=None).fit(X, np.ones(n, dtype=np.float32))
     assert model.intercept_[0] == 1.0
     assert model.coef_[0] == 0.0
+
+
+# ---- weights that are published as float32 --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2000,), (40, 50), (0,)])
+def test_weights_are_rounded_to_the_nearest_float32(shape):
+    """Halves to even, as NumPy does; what float32 holds as subnormal numbers only counts as 0."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(shape) * 10.0 ** rng.integers(-37, 38, shape)
+    values.flat[:4] = [1 + 2**-24, 1 + 3 * 2**-24, 1e-40, -0.0][: values.size]
+    rounded = _core.to_float32(values)
+    assert rounded.dtype == np.float32 and rounded.shape == shape
+    assert_array_equal(rounded, np.where(np.abs(values) < np.finfo(np.float32).tiny, 0.0, values).astype(np.float32))
+    assert_array_equal(_core.to_float32(values.T), rounded.T)
