@@ -1,6 +1,7 @@
 /* A panel of rows after the other; what is below it then has the panel's part deducted, which is a product and nearly all of the work. */
 #include "cholesky.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "threads.h"
@@ -34,13 +35,14 @@ void gd_cholesky_together(gd_engine *engine, int64_t p, int64_t p_pad, double *H
     }
 }
 
-int gd_cholesky_is_damped(int64_t p, int64_t p_pad, const double *U) {
+double gd_cholesky_least_share(int64_t p, int64_t p_pad, const double *U) {
+    double least = 1.0;
     for (int64_t j = 0; j < p; j++) {
         double pivot = U[j * p_pad + j] * U[j * p_pad + j], whole = 0.0;
         for (int64_t i = 0; i <= j; i++) whole += U[i * p_pad + j] * U[i * p_pad + j];
-        if (pivot < 1e-9 * whole) return 1;
+        least = fmin(least, pivot / whole);
     }
-    return 0;
+    return least;
 }
 
 void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x) {

@@ -11,8 +11,10 @@ void gd_cholesky(gd_engine *engine, int worker, int64_t p, int64_t p_pad, double
 /* The same, to the bit, by all of the engine's threads. */
 void gd_cholesky_together(gd_engine *engine, int64_t p, int64_t p_pad, double *H, const double *least);
 
+/* The least pivot, as a share of its diagonal element of H: of a column, what those before do not explain. */
+double gd_cholesky_least_share(int64_t p, int64_t p_pad, const double *U);
 /* Has H, damped by 1e-10 of its diagonal, a pivot that is hardly more than that? */
-int gd_cholesky_is_damped(int64_t p, int64_t p_pad, const double *U);
+static inline int gd_cholesky_is_damped(int64_t p, int64_t p_pad, const double *U) { return gd_cholesky_least_share(p, p_pad, U) < 1e-9; }
 
 /* U'U x = in, U (p, p_pad) as that leaves it. x may be in. */
 void gd_cholesky_solve(int64_t p, int64_t p_pad, const double *U, const double *in, double *x);

@@ -17,6 +17,7 @@
 
 enum { MOST_AUGMENTED = 136, MOST_STEPS = 100 };
 static const double SMALL = 1e-4; /* share of y's variance */
+static const double CLEAR = 1e-6, OFF_CENTER = 100.0, LEAST_TOL = 1e-12; /* see are_clear */
 
 /* The rows that train in a split, about their own mean if there is an intercept. */
 typedef struct gd_training {
@@ -344,14 +345,46 @@ static gd_status note_start(gd_run *run, const gd_squared *all, double *room, do
     return isfinite(*error) ? note(run, room, *error, gd_norm(run->size, run->gradient), 0.0, stop) : GD_NOT_FINITE;
 }
 
+/* The factor of the last model, as it was left. */
+static gd_quadratic_room last_room(const gd_squared *all) {
+    gd_quadratic_room room;
+    gd_quadratic_room_cut(&room, all->d, all->d_pad, all->room + all->k * all->d_pad + all->moments.q_pad);
+    return room;
+}
+
+/* Does a pass have nothing to add? Rounding of the sums, some 1e-14 of them, is then far below what of each column neither its mean nor
+ * other columns explain, and what of y the model does not. */
+static int are_clear(const gd_squared *all) {
+    const gd_training *t = &all->trainings[0];
+    int64_t d = all->d, d_pad = all->d_pad;
+    double square = 0.0;
+    if (is_chained(all, 0) || all->settings->tol < LEAST_TOL) return 0;
+    for (int64_t c = 0; c < all->k; c++) square += t->yy[c] + t->y[c] * t->y[c] / OFF_CENTER;
+    for (int64_t j = 0; j < d; j++)
+        if (t->u[j] * t->u[j] > OFF_CENTER * t->H[j * d_pad + j]) return 0;
+    return all->fits->error > SMALL * square && gd_cholesky_least_share(d, d_pad, last_room(all).factor) > CLEAR;
+}
+
+/* |dE / dw| at the answer, as moments have it; of the bias there is nothing left. */
+static double gradient_norm(const gd_squared *all) {
+    const gd_training *t = &all->trainings[0];
+    double square = 0.0, l2 = all->grid->models[0].l2;
+    for (int64_t c = 0; c < all->k; c++)
+        for (int64_t j = 0; j < all->d; j++) {
+            double g = gd_dot(all->d, t->H + j * all->d_pad, all->room + c * all->d_pad) + t->b[c * all->d_pad + j];
+            g = g / all->moments.scale[j] + l2 * all->weights[c * all->d + j];
+            square += g * g;
+        }
+    return sqrt(square);
+}
+
 /* Where columns are nearly combinations of others, H is but damping along some direction, and moments cannot tell what is left there: then
  * the slope of E down the gradient of a pass has to be rounding. */
 static int is_hiding(const gd_squared *all, const double *gradient, double error) {
     const gd_moments *moments = &all->moments;
     const gd_training *t = &all->trainings[0];
     int64_t d = all->d, d_pad = all->d_pad;
-    gd_quadratic_room room;
-    gd_quadratic_room_cut(&room, d, d_pad, all->room + all->k * d_pad + moments->q_pad); /* as it was left */
+    gd_quadratic_room room = last_room(all);
     if (is_chained(all, 0) || !gd_cholesky_is_damped(d, d_pad, room.factor)) return 0;
     for (int64_t c = 0; c < all->k; c++) {
         double bias = gradient[all->k * d + c], mean = t->y[c] + moments->center[d + 1 + c];
@@ -367,26 +400,29 @@ static int is_hiding(const gd_squared *all, const double *gradient, double error
 
 /* Moments have half of the digits of X: where hardly anything of y is left, they cannot tell how much. And that the gap is told with their
  * rounding is not all: E by a pass has to be what they say. */
-static gd_status look_back(gd_run *run, const gd_squared *all, double *room, int *there) {
-    gd_report *report = run->report;
-    const gd_fit *fit = all->fits;
-    double error, start, square = 0.0, tol = run->settings->tol, enough = fmax(tol, run->engine.pass.narrow ? 1e-6 : 1e-12);
-    int stop = 0;
-    if (fit->reason != GD_STOP_CONVERGED) return GD_OK;
+static gd_status look_back(gd_run *run, const gd_squared *all, double *error, double *norm, int *there) {
+    double square = 0.0, tol = run->settings->tol, enough = fmax(tol, run->engine.pass.narrow ? 1e-6 : 1e-12);
     for (int64_t c = 0; c < all->k; c++) square += all->trainings[0].yy[c];
-    gd_status status = gd_engine_evaluate(&run->engine, all->weights, &error, run->gradient);
+    gd_status status = gd_engine_evaluate(&run->engine, all->weights, error, run->gradient);
     if (status) return status;
-    gd_add_l1(&run->engine.problem, all->weights, &error, run->gradient);
-    if (!(1e-14 * square <= tol * error) || !(error - fit->error <= enough * error)) return GD_OK;
-    if (!run->engine.pass.narrow && is_hiding(all, run->gradient, error)) return GD_OK;
-    double norm = gd_norm(run->size, run->gradient);
-    *there = 1;
+    gd_add_l1(&run->engine.problem, all->weights, error, run->gradient);
+    *norm = gd_norm(run->size, run->gradient);
+    *there = 1e-14 * square <= tol * *error && *error - all->fits->error <= enough * *error &&
+             (run->engine.pass.narrow || !is_hiding(all, run->gradient, *error));
+    return GD_OK;
+}
+
+/* Two epochs: the start, and the answer. room (size) */
+static gd_status note_both(gd_run *run, const gd_squared *all, double error, double norm, double *room) {
+    gd_report *report = run->report;
+    double start;
+    int stop = 0;
     run->best_monitor = INFINITY;
     report->method = gd_is_proximal(&run->engine.problem) ? GD_METHOD_PROXIMAL : GD_METHOD_GRAM;
-    status = note_start(run, all, room, &start, &stop);
+    gd_status status = note_start(run, all, room, &start, &stop);
     report->suboptimality = error > 0.0 ? fmax(start - error, 0.0) / error : 0.0;
     if (status || stop || report->n_iter >= run->settings->max_iter) return status;
-    report->suboptimality = fit->suboptimality;
+    report->suboptimality = all->fits->suboptimality;
     status = note(run, all->weights, error, norm, 1.0, &stop);
     if (!stop) report->reason = GD_STOP_CONVERGED;
     return status;
@@ -413,6 +449,7 @@ gd_status gd_descend_moments(gd_run *run, int *there) {
     gd_model model = {.loss = gd_loss_squared_error, .l2 = problem->l2, .l1 = problem->l1, .split = -1};
     gd_grid grid = {.problem = *problem, .models = &model, .n_models = 1};
     gd_fit fit = {0};
+    double error = NAN, norm = NAN;
     *there = 0;
     if (gd_has_given_bias(run) || !is_sound(&grid)) return GD_OK; /* the next to try says what is wrong */
     double *weights = gd_alloc(2 * run->size, 8);
@@ -421,8 +458,11 @@ gd_status gd_descend_moments(gd_run *run, int *there) {
     gd_status status = weights ? fit_grid(&all, run->engine.hooks) : GD_NO_MEMORY;
     run->engine.rows_read += (double)problem->n;
     run->report->missing_threads += fit.missing_threads;
-    if (!status) status = widen_lanes(run, &all);
-    if (!status) status = look_back(run, &all, weights + run->size, there);
+    int converged = !status && fit.reason == GD_STOP_CONVERGED;
+    if (converged && are_clear(&all)) error = fit.error, norm = gradient_norm(&all), *there = 1;
+    else if (!status) status = widen_lanes(run, &all);
+    if (!status && converged && !*there) status = look_back(run, &all, &error, &norm, there);
+    if (!status && *there) status = note_both(run, &all, error, norm, weights + run->size);
     release(&all);
     gd_release(weights);
     return !*there && (status == GD_BAD_ARGUMENT || status == GD_NOT_FINITE) ? GD_OK : status;
