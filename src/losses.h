@@ -12,14 +12,10 @@ typedef struct { double error, slope, curvature; } GD_NAME(point);
 /* ramp(t) = max(0, t), its kink replaced by t^2 / (2 mu) on 0 ... mu. Slope 1 at the kink itself, so that a perceptron
  * leaves w = 0. 0 <= ramp - smoothed ramp <= mu / 2. */
 GD_INLINE gd_point GD_NAME(ramp)(double t, double mu) {
-    double width = mu > 0.0 ? mu : 1.0;
-    double x = t / width;
-    int inside = (mu > 0.0) & (t > 0.0) & (t < mu);
-    gd_point p;
-    p.error = inside ? 0.5 * t * x : t > 0.0 ? t - 0.5 * mu : 0.0;
-    p.slope = inside ? x : (t > 0.0) | ((t == 0.0) & (mu == 0.0)) ? 1.0 : 0.0;
-    p.curvature = inside ? 1.0 / width : 0.0;
-    return p;
+    double width = mu > 0.0 ? mu : 1.0, beyond = t > 0.0 ? t : 0.0, bent = beyond < mu ? beyond : mu;
+    double x = bent / width, bend = 1.0 / width, step = t >= 0.0 ? 1.0 : 0.0;
+    int inside = (t > 0.0) & (t < mu);
+    return (gd_point){0.5 * bent * x + (beyond - bent), mu > 0.0 ? x : step, inside ? bend : 0.0};
 }
 
 GD_INLINE double GD_NAME(sign)(double x) { return (x > 0.0) - (x < 0.0); }

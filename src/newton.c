@@ -15,6 +15,7 @@
 #include "updates.h"
 #include "walk.h"
 
+enum { FEWEST_SAMPLED = 4096, MANY_TIMES = 8 /* of a sample, are there rows where one pays */ };
 enum { MOST_SAMPLE_STEPS = 50, MOST_ROWS = 1 << 19 /* of a sample */, DEAR = 100 /* passes that making a metric costs */ };
 
 /* ---- evaluation ----------------------------------------------------------------------------------------------------- */
@@ -221,6 +222,30 @@ static gd_status descend_smooth(gd_walk *work) {
 
 #include "kinks.inc"
 
+/* Huber: which rows bend is known near the answer only, and a sample's own is near. Whatever comes of it is but a start. */
+static gd_status start_on_sample(gd_run *run) {
+    gd_problem sample = run->engine.problem;
+    gd_settings settings = *run->settings;
+    gd_state inner = {0};
+    gd_report report = {0};
+    int64_t p = sample.X.n_cols + 1, m = gd_max(5 * p, FEWEST_SAMPLED);
+    if (sample.n < MANY_TIMES * m || gd_norm(run->size, run->state->weights) != 0.0) return GD_OK;
+    int64_t *rows = gd_sample_rows(&sample, m);
+    if (!rows) return GD_NO_MEMORY;
+    sample.rows = rows, sample.n = m;
+    settings.keep_path = 0, settings.max_iter = MOST_SAMPLE_STEPS;
+    settings.tol = fmax(settings.tol, 0.05 * (double)p / (double)m);
+    gd_status status = gd_state_init(&inner, &settings, run->size);
+    if (!status) status = gd_descend(&sample, NULL, &settings, run->engine.hooks, NULL, &inner, &report);
+    if (!status && gd_all_finite(run->size, inner.answer)) memcpy(run->state->weights, inner.answer, sizeof *inner.answer * (size_t)run->size);
+    run->report->missing_threads += report.missing_threads;
+    run->engine.rows_read += (double)report.n_passes * (double)m;
+    gd_report_free(&report);
+    gd_state_free(&inner);
+    gd_release(rows);
+    return status == GD_INTERRUPTED || status == GD_NO_MEMORY ? status : GD_OK;
+}
+
 /* Where the penalty has such a share in what each weight bends E by, X'X need not be exacter than floats make it. */
 static const double FLOAT_PENALTY = 3e-4;
 
@@ -239,6 +264,7 @@ gd_status gd_newton(gd_run *run) {
     gd_status status = gd_metric_init(&metric, problem, rows, kind, float_lanes, run->settings->n_threads, run->engine.hooks);
     work.rescale = diagonal || (problem->softmax && metric.n_factors == 1);
     if (!status) status = allocate(&work, &arena);
+    if (!status && problem->loss == gd_loss_huber) status = start_on_sample(run);
     if (!status) status = start_biases(&work);
     if (!status && smooth) status = gd_metric_build(&metric, run->state->weights, 0.0);
     work.sure = !status && diagonal && !wide && gd_metric_penalty_share(&metric) >= ENOUGH_PENALTY;

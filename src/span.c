@@ -12,6 +12,8 @@ enum { COLUMNS = GD_BLOCK_ROWS, PANEL = 16 /* strips */, MOST_PARTS = 8, PART_BY
 
 /* Of its own square: what is left of a row that depends on those before it, but for rounding. */
 static const double DEPENDENT = 1e-13;
+/* Share of a row's own square that no others explain, and squares of centres in those of centred rows: K is right to some 1e-14. */
+static const double CLEAR = 1e-3, OFF_CENTER = 1e4;
 
 typedef struct gd_span_job {
     gd_engine *engine;
@@ -166,6 +168,15 @@ static gd_status factorise(gd_pivots *p, gd_engine *engine, int *usable) {
     return GD_OK;
 }
 
+/* Centred rows have one direction less than there are. */
+static void judge(gd_span *span, const gd_pivots *p) {
+    double least = 1.0, all = 0.0, far = gd_norm(span->wide->X.n_cols, span->center);
+    for (int64_t a = 0; a < p->n; a++) all += p->square[a];
+    for (int64_t a = 0; a < p->rank; a++) least = fmin(least, p->K[a * p->n_pad + a] * p->K[a * p->n_pad + a] / p->square[a]);
+    span->square = all / (double)p->n;
+    span->clear = p->rank + (span->wide->fit_intercept != 0) >= p->n && least > CLEAR && far * far <= OFF_CENTER * span->square;
+}
+
 static const double *row_of(const gd_span *span, int64_t a) { return span->L + span->places[a] * span->rank; }
 
 /* u = L^-1 z over the pivots, z of pivot a at z[a * step]. */
@@ -181,6 +192,7 @@ static gd_status find_factor(gd_span *span, gd_engine *engine, double *K, const 
     gd_status status = factorise(&p, engine, usable);
     if (status || !*usable) return status;
     span->rank = p.rank;
+    judge(span, &p);
     if (!(span->L = gd_alloc((n + 1) * p.rank, 8))) return GD_NO_MEMORY;
     span->mean = span->L + n * p.rank;
     for (int64_t i = 0; i < n; i++)

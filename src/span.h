@@ -19,6 +19,8 @@ typedef struct gd_span {
     int64_t *places;          /* (rank) of L: the same rows */
     double *center;           /* (d) c */
     double *mean;             /* (rank) Qc */
+    double square;            /* mean square of the length of a centred row */
+    int clear;                /* rounding of K is far below what no other rows explain of each */
     int n_threads, missing_threads;
     const gd_hooks *hooks;
     double rows_read;

@@ -3,8 +3,8 @@
  * made of its own where somebody looks at them. Without any penalty what a start has besides the span stays: from zeros, the answer is
  * that of least norm.
  *
- * Products of rows have half of the digits of X. So E at the answer, from a pass over X, must be what the descent thinks it is, and its
- * gradient as long; else solver auto goes on from there as it does elsewhere.
+ * Products of rows have half of the digits of X. Unless rows are far from depending on each other, E at the answer, from a pass over X, must
+ * be what the descent thinks it is, and its gradient as long; else solver auto goes on from there as it does elsewhere.
  */
 #include "wide.h"
 
@@ -96,6 +96,14 @@ static double out_of_sight(const gd_wide *wide, const gd_problem *problem, doubl
     return norm > 2.0 * wide->norm + 1e-12 * wide->run->report->gradient_norm.data[0] ? INFINITY : 0.0;
 }
 
+/* Would a pass find what the descent did, since scores in the span are those of X to 1e-10 or better, and with them the gradient? */
+static int is_clear(const gd_wide *wide, const gd_problem *problem, double left) {
+    const gd_report *report = wide->run->report;
+    double tol = wide->run->settings->tol;
+    if (!wide->span.clear || wide->base || report->reason != GD_STOP_CONVERGED || !gd_loss_is_smooth(problem->loss)) return 0;
+    return wide->error > 1e-6 * report->loss.data[0] && left <= tol * wide->error && tol * problem->l2 > 1e-20 * wide->span.square;
+}
+
 /* E at the answer by a pass over X: is it what the descent arrived at? */
 static gd_status look_back(gd_wide *wide, const gd_problem *problem, double left, int *there) {
     gd_run *run = wide->run;
@@ -144,7 +152,9 @@ static gd_status descend(gd_wide *wide, const gd_problem *problem, gd_state *inn
     double left = own.suboptimality * fabs(own.error);
     gd_report_free(&own);
     if (!status) status = find_weights(wide, inner->answer);
-    if (!status) status = look_back(wide, problem, isnan(left) ? 0.0 : left, there);
+    *there = !status && is_clear(wide, problem, left);
+    if (*there) report->error = wide->error, report->suboptimality = left / wide->error;
+    else if (!status) status = look_back(wide, problem, isnan(left) ? 0.0 : left, there);
     return status;
 }
 

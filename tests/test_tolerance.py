@@ -78,6 +78,22 @@ def test_huber_far_from_the_start(epsilon):
     assert max(result.n_passes for result in results) <= 150
 
 
+@pytest.mark.parametrize("outliers", ["heavy tails", "all at the end", "every eighth"])
+def test_huber_starts_on_a_sample(outliers):
+    """Which may mislead: whatever it says, E ends where it does without it."""
+    rng = np.random.default_rng(0)
+    n = 50_000
+    X = rng.normal(size=(n, 12)) * 10.0 ** rng.uniform(-3, 3, 12)
+    noise = rng.standard_t(1.5, size=n)
+    where = {"heavy tails": slice(0, 0), "all at the end": slice(n - 9000, n), "every eighth": slice(0, n, 8)}[outliers]
+    noise[where] += 1e3
+    y = X @ (rng.normal(size=12) / X.std(axis=0)) + noise
+    results = assert_kept(X, y, loss="huber", alpha=1e-6)
+    assert max(result.n_passes for result in results[1:]) <= 60
+    begun = descend(X, y, loss="huber", alpha=1e-6, tol=1e-6, coef_init=np.full(12, 1e-3))
+    assert abs(begun.error / results[0].error - 1) <= 2e-6
+
+
 def test_no_claim_beside_a_warning():
     """Classes that a plane separates have no minimum without a penalty."""
     X = np.arange(10.0)[:, None]
