@@ -19,10 +19,18 @@ double gd_dot(int64_t n, const double *x, const double *y) {
 
 /* sqrt(sum x^2) without overflow. */
 double gd_norm(int64_t n, const double *x) {
-    double top = 0.0, sum = 0.0;
-    for (int64_t j = 0; j < n; j++) top = fmax(top, fabs(x[j]));
+    double tops[GD_LANES_D] = {0.0}, lanes[GD_LANES_D] = {0.0}, top = 0.0, sum = 0.0;
+    int64_t whole = n / GD_LANES_D * GD_LANES_D;
+    for (int64_t j = 0; j < n; j++) {
+        double size = fabs(x[j]), *most = &tops[j % GD_LANES_D];
+        *most = size > *most ? size : *most;
+    }
+    for (int l = 0; l < GD_LANES_D; l++) top = fmax(top, tops[l]);
     if (top == 0.0 || !isfinite(top)) return top;
-    for (int64_t j = 0; j < n; j++) sum += (x[j] / top) * (x[j] / top);
+    for (int64_t j = 0; j < whole; j += GD_LANES_D)
+        for (int l = 0; l < GD_LANES_D; l++) lanes[l] += (x[j + l] / top) * (x[j + l] / top);
+    for (int64_t j = whole; j < n; j++) sum += (x[j] / top) * (x[j] / top);
+    for (int l = 0; l < GD_LANES_D; l++) sum += lanes[l];
     return top * sqrt(sum);
 }
 
