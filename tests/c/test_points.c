@@ -195,7 +195,7 @@ static int stop_at_second(void *calls) { return ++*(int *)calls > 1; }
 static void refusals(void) {
     recipe r = {.n = 3000, .d = 2, .k = 1, .loss = gd_loss_log_loss, .sparse = 1};
     data c = data_make(&r);
-    points p = points_make(&c, 20000);
+    points p = points_make(&c, 400000); /* for much longer than the 20 ms between polls, whichever thread does the work */
     double *out = room(p.n);
     int calls = 0;
     gd_hooks hooks = {.poll = stop_at_second, .context = &calls};
