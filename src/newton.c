@@ -222,8 +222,12 @@ static gd_status descend_smooth(gd_walk *work) {
 
 #include "kinks.inc"
 
-/* Huber: which rows bend is known near the answer only, and a sample's own is near. Whatever comes of it is but a start. */
-static gd_status start_on_sample(gd_run *run) {
+/* Huber: which rows bend is known near the answer only, and a sample's own is near, unless that is where rounding begins. Whatever comes of
+ * it is but a start; the scale of rounding errors stays E at zero weights. */
+static const double ALL_BUT = 1e-6;
+
+static gd_status start_on_sample(gd_walk *work) {
+    gd_run *run = work->run;
     gd_problem sample = run->engine.problem;
     gd_settings settings = *run->settings;
     gd_state inner = {0};
@@ -237,7 +241,10 @@ static gd_status start_on_sample(gd_run *run) {
     settings.tol = fmax(settings.tol, 0.05 * (double)p / (double)m);
     gd_status status = gd_state_init(&inner, &settings, run->size);
     if (!status) status = gd_descend(&sample, NULL, &settings, run->engine.hooks, NULL, &inner, &report);
-    if (!status && gd_all_finite(run->size, inner.answer)) memcpy(run->state->weights, inner.answer, sizeof *inner.answer * (size_t)run->size);
+    if (!status && gd_all_finite(run->size, inner.answer) && report.error > ALL_BUT * report.loss.data[0]) {
+        memcpy(run->state->weights, inner.answer, sizeof *inner.answer * (size_t)run->size);
+        work->first_error = report.loss.data[0];
+    }
     run->report->missing_threads += report.missing_threads;
     run->engine.rows_read += (double)report.n_passes * (double)m;
     gd_report_free(&report);
@@ -264,7 +271,7 @@ gd_status gd_newton(gd_run *run) {
     gd_status status = gd_metric_init(&metric, problem, rows, kind, float_lanes, run->settings->n_threads, run->engine.hooks);
     work.rescale = diagonal || (problem->softmax && metric.n_factors == 1);
     if (!status) status = allocate(&work, &arena);
-    if (!status && problem->loss == gd_loss_huber) status = start_on_sample(run);
+    if (!status && problem->loss == gd_loss_huber) status = start_on_sample(&work);
     if (!status) status = start_biases(&work);
     if (!status && smooth) status = gd_metric_build(&metric, run->state->weights, 0.0);
     work.sure = !status && diagonal && !wide && gd_metric_penalty_share(&metric) >= ENOUGH_PENALTY;

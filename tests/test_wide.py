@@ -52,6 +52,17 @@ def test_every_smooth_loss_arrives(loss, alpha):
     assert_optimal(result, X, y, loss=loss, alpha=alpha)
 
 
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", "huber"])
+def test_a_pass_looks_back_unless_rows_stand_apart(loss, apart):
+    X, y = task(loss)
+    if not apart:
+        X[1] = X[0] + 1e-4 * X[1]
+    result = descend(X, y, loss=loss, alpha=0.1)
+    assert result.converged and result.n_passes == (2 if apart else 3)
+    assert_optimal(result, X, y, loss=loss, alpha=0.1)
+
+
 @pytest.mark.parametrize("loss", KINKED)
 def test_kinks(loss):
     """The optimum of a taller problem: the same rows in an orthonormal basis of their span."""
