@@ -111,6 +111,7 @@ cdef extern from "gdfast.h" nogil:
 
     ctypedef enum gd_method:
         GD_METHOD_RULE, GD_METHOD_NEWTON, GD_METHOD_DIAGONAL, GD_METHOD_GRAM, GD_METHOD_SMOOTHED, GD_METHOD_PROXIMAL
+        GD_METHOD_DUAL
 
     ctypedef struct gd_epoch:
         int64_t epoch, t

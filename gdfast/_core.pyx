@@ -23,7 +23,7 @@ import_gdfast()
 SOLVERS = ("auto", "gd", "sgd", "adagrad", "rmsprop", "adam")  # gd_solver, in order
 SCHEDULES = ("auto", "constant", "invscaling", "optimal", "adaptive")  # gd_schedule, in order
 REASONS = ("max_iter", "converged", "no_improvement", "validation", "callback", "precision")  # gd_reason, in order
-METHODS = ("rule", "newton", "diagonal", "gram", "smoothed", "proximal")  # gd_method, in order
+METHODS = ("rule", "newton", "diagonal", "gram", "smoothed", "proximal", "dual")  # gd_method, in order
 LOSSES = tuple(gd_loss_name(i).decode() for i in range(GD_N_LOSSES))
 MARGIN_LOSSES = tuple(name for i, name in enumerate(LOSSES) if gd_loss_is_margin(i))
 SMOOTH_LOSSES = tuple(name for i, name in enumerate(LOSSES) if gd_loss_is_smooth(i))

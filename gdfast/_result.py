@@ -184,6 +184,7 @@ _METHODS = {
     "gram": "preconditioned gradient descent, exact metric X'X from one pass",
     "smoothed": "preconditioned gradient descent on ever less rounded kinks",
     "proximal": "coordinate descent and Newton on a quadratic model",
+    "dual": "conjugate gradients on dual coefficients of the rows",
 }
 _REASONS = {
     "converged": "the error is within tol of its minimum",

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conjugate.h"
+#include "dual.h"
 #include "march.h"
 #include "squared.h"
 #include "threads.h"
@@ -110,6 +111,8 @@ gd_status gd_descend(const gd_problem *problem, const gd_problem *validation, co
     int solves = settings->solver == GD_SOLVER_AUTO, there = 0;
     if (!status && solves && gd_is_wide(problem) && !(one_by_one && validation)) /* outputs stop early one by one */
         status = gd_descend_wide(&run, problem, validation, hooks, &there);
+    else if (!status && solves && !one_by_one && gd_is_dual(problem, settings))
+        status = gd_descend_dual(&run, problem, validation, hooks, &there);
     if (!status && !there) status = solves && one_by_one ? gd_descend_outputs(&run, problem, validation, hooks)
                                                          : descend_all(&run, problem, validation, hooks);
     if (status && room) gd_run_recover(&run);

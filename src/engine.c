@@ -15,15 +15,6 @@ int64_t gd_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-void *gd_alloc(int64_t count, int64_t size) {
-    if (count < 0 || size < 0 || (size > 0 && count > (INT64_MAX - 128) / size)) return NULL;
-    size_t bytes = (size_t)round_up(count * size + 64, 64);
-    void *memory = aligned_alloc(64, bytes);
-    return memory ? memset(memory, 0, bytes) : NULL;
-}
-
-void gd_release(void *memory) { free(memory); }
-
 /* ---- setting up ------------------------------------------------------------------------------------------------ */
 
 static int uses_double_lanes(const gd_problem *problem) {

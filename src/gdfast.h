@@ -220,7 +220,8 @@ typedef enum gd_method {
     GD_METHOD_DIAGONAL,  /* preconditioned descent, diagonal metric, conjugate or quasi-Newton steps */
     GD_METHOD_GRAM,      /* squared error: the metric is exact */
     GD_METHOD_SMOOTHED,  /* piecewise linear loss: rounded kinks, width shrinking */
-    GD_METHOD_PROXIMAL   /* L1: coordinate steps on the quadratic model */
+    GD_METHOD_PROXIMAL,  /* L1: coordinate steps on the quadratic model */
+    GD_METHOD_DUAL       /* weights as sums of sparse rows, conjugate gradients on their coefficients */
 } gd_method;
 
 void gd_report_free(gd_report *report);

@@ -3,6 +3,7 @@
 #include "kernels.h"
 #include "many.h"
 #include "points.h"
+#include "turned.h"
 
 #include <math.h>
 #include <stdatomic.h>

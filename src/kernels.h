@@ -79,6 +79,9 @@ typedef struct gd_many_pass gd_many_pass;       /* many.h */
 typedef struct gd_many_scratch gd_many_scratch;
 typedef struct gd_points gd_points;             /* points.h */
 typedef struct gd_points_scratch gd_points_scratch;
+typedef struct gd_turned gd_turned;             /* turned.h */
+typedef struct gd_line gd_line;
+typedef struct gd_strip gd_strip;
 
 /* Entries in pairs: [0] float lanes, [1] double lanes. Rows are numbered within the problem (problem->rows applies). */
 typedef struct gd_kernels {
@@ -157,6 +160,18 @@ typedef struct gd_kernels {
     int64_t (*csr_stage)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count);
     /* The updates by these rows, one each. */
     void (*csr_single)(const gd_pass *pass, const gd_scratch *scratch, int64_t count, gd_steps *steps);
+    /* CSR rows first ... first + count - 1 (<= GD_BLOCK_ROWS) into columns. places 0: count their entries, X->starts[j + 2] += ...; 1: put
+     * them where X->starts[j + 1] says, which goes on. */
+    void (*csr_turn)(const gd_pass *pass, const gd_scratch *scratch, int64_t first, int64_t count, int places, gd_turned *X);
+    /* R (like line->Z) = s dloss / dz of rows first ... first + count - 1 at scores z on a line. out (3 + k): sums of s loss, s, R . along, and
+     * R of each output are added to. */
+    void (*line_slopes)(const gd_pass *pass, const gd_scratch *scratch, const gd_line *line, int64_t first, int64_t count, double *R,
+                        double *out);
+    /* out (k) += s d2 loss / dz2 of the same rows, s (n) of each. */
+    void (*line_bends)(const gd_pass *pass, const gd_scratch *scratch, const gd_line *line, int64_t first, int64_t count, double *s,
+                       double *out);
+    /* w_j = sum_i A_i (x_ij - c_j) + a w0_j of columns from ... to - 1, and with Z, Z_i += x_ij w_j: X (X - c)' A while w_j is at hand. */
+    void (*strip_products)(const gd_turned *X, int64_t lanes, const gd_strip *strip, int64_t from, int64_t to);
     void (*pointwise)(int loss, double param, double smoothing, int64_t n, const double *z, const double *y,
                       double *error, double *slope, double *curvature);
     /* Z, Y, slope (k, step) with rows along the fast axis, n of them used; room (step). */

@@ -139,6 +139,18 @@ gd_status gd_run_note(gd_run *run, const double *weights, double error, double v
     return GD_OK;
 }
 
+gd_status gd_run_answer(gd_run *run, const gd_problem *problem, const gd_hooks *hooks) {
+    const double *weights = run->state->weights;
+    gd_status status = GD_OK;
+    if (run->validates && run->report->best_epoch) {
+        weights = run->best;
+        status = gd_error_and_gradient(problem, weights, weights + run->n_coef, run->settings->n_threads, hooks, &run->report->error,
+                                       NULL, NULL);
+    }
+    memcpy(run->state->answer, weights, sizeof *weights * (size_t)run->size);
+    return status;
+}
+
 int64_t *gd_spread_rows(const gd_problem *problem, int64_t most, int64_t *n) {
     int64_t count = gd_min(problem->n, most), *rows = gd_alloc(count, sizeof *rows);
     if (!rows) return NULL;

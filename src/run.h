@@ -38,6 +38,8 @@ gd_status gd_run_record(gd_run *run, const double *weights, double error, double
 /* The same where the validation error is known, NaN without validation. */
 gd_status gd_run_note(gd_run *run, const double *weights, double error, double validation_error, double gradient_norm, double eta,
                       int *stop);
+/* The answer of a descent whose error is in the report: where it ended, or the epoch that validated best, whose E takes a pass. */
+gd_status gd_run_answer(gd_run *run, const gd_problem *problem, const gd_hooks *hooks);
 gd_status gd_run_keep(gd_run *run, const double *weights); /* one more row of the path */
 
 double gd_norm(int64_t n, const double *x);

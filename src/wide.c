@@ -184,19 +184,6 @@ static gd_status leave_out(gd_problem *problem, int64_t **rows) {
     return GD_OK;
 }
 
-/* The answer: where the descent ended, or the epoch that validated best. */
-static gd_status answer(gd_run *run, const gd_problem *problem, const gd_hooks *hooks) {
-    const double *weights = run->state->weights;
-    gd_status status = GD_OK;
-    if (run->validates && run->report->best_epoch) {
-        weights = run->best;
-        status = gd_error_and_gradient(problem, weights, weights + run->n_coef, run->settings->n_threads, hooks, &run->report->error,
-                                       NULL, NULL);
-    }
-    memcpy(run->state->answer, weights, sizeof *weights * (size_t)run->size);
-    return status;
-}
-
 gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks, int *there) {
     gd_wide wide = {.run = run, .hooks = hooks, .seen = validation || run->on_epoch || run->settings->keep_path};
     gd_state inner = {0};
@@ -214,7 +201,7 @@ gd_status gd_descend_wide(gd_run *run, const gd_problem *problem, const gd_probl
         if (!status && !(wide.gradient = gd_alloc(inner.size, 8))) status = GD_NO_MEMORY;
         if (!status && problem->l2 == 0.0 && !(base = gd_alloc(run->size, 8))) status = GD_NO_MEMORY;
         if (!status) status = descend(&wide, problem, &inner, base, there);
-        if (!status && *there) status = answer(run, problem, hooks);
+        if (!status && *there) status = gd_run_answer(run, problem, hooks);
         else run->report->reason = GD_STOP_MAX_ITER;
     }
     run->report->n_passes = (int64_t)(wide.span.rows_read / (double)problem->n + 0.5);

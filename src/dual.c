@@ -1,0 +1,547 @@
+/* Solver auto for sparse rows with more columns than rows and an L2 penalty: the descent takes place in dual coefficients.
+ *
+ * At the optimum, and wherever a descent from zeros in the metric of the penalty gets to, weights are sums of the centred rows,
+ * W = (X - c)'A with A (n, k) (the representer theorem). With scores Z = (X - c) W kept beside A,
+ *
+ *     <W, V> = <A_W, Z_V>,    grad_W E = (X - c)'(R + l2 A),   R = s dloss / dz / sum s,
+ *
+ * everything but one product with (X - c)(X - c)' for each step takes vectors of n k numbers where weights have d k. Steps are those of
+ * nonlinear conjugate gradients (Hestenes & Stiefel's beta, not below 0: Nocedal & Wright, 5.2), preconditioned by a number for all
+ * weights and by E's curvature for each bias. Scores along a line are known, so that looking for its minimum needs no read of X.
+ *
+ * E bends by l2 along every weight at least: E - E* <= |grad_W E|^2 / 2 l2, and the same for each bias by its curvature. Whoever does
+ * not get there soon leaves the rest to the metric of the columns, which stands features of different scale better.
+ *
+ * Weights w0 to start from are one row more, with a coefficient for each output and no error of its own.
+ */
+#include "dual.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "metric.h"
+#include "threads.h"
+#include "turned.h"
+#include "updates.h"
+#include "walk.h"
+
+enum { SOON = 50 /* steps after which there has to be progress */, MOST_TRIALS = 30, MOST_LOOKS = 3 };
+enum { SWEEP_ROWS = 2048, FEW_STRIPS = 2, FEW_PARTS = 2, MANY_PARTS = 8 };
+
+static const double FLAT = 0.1 /* of the slope at its start: the minimum of a line */, SURE = 0.9 /* of tol: the rest is for rounding */;
+
+/* Coefficients, scores and biases of some weights: (strips, n_rows, lanes) twice, (k). */
+typedef struct gd_dual_vector { double *a, *z, *b; } gd_dual_vector;
+
+/* What a sweep over the vectors adds up: one of each task, then of all. */
+typedef struct gd_dual_sums { double first, second, lanes[GD_LANES_D]; } gd_dual_sums;
+
+typedef struct gd_dual {
+    gd_run *run;
+    gd_engine engine;        /* targets and errors of the rows, and their numbers of threads */
+    gd_turned X;
+    int64_t k, lanes, strips, n_rows, size; /* n_rows: n, and one for a start; size = strips n_rows lanes */
+    gd_dual_vector at, along, gradient, before;
+    double *outs;            /* (blocks, 3 + k) of line_slopes */
+    gd_dual_sums *sums;      /* (tasks of a sweep) */
+    double *parts;           /* (n_parts, size) scores by some of the columns */
+    double *part_sums;       /* (n_parts, strips, 2, lanes) along and square of a strip */
+    int64_t n_parts, *bounds; /* (n_parts + 1) columns */
+    double *totals;          /* (strips, lanes) coefficients added up over the rows */
+    double *center_along;    /* (strips, lanes) c.w */
+    double *bend;            /* (k) curvature of E along each bias */
+    const double *start;     /* (k, d) w0, NULL: zeros */
+    double total;            /* sum s */
+    double error, slope;     /* E where we are, its slope along the line */
+    double t, first;         /* how far along it, and how far to try first */
+    double at_at, at_along, along_along; /* <at, at> ... of the weights alone */
+    double scale;            /* curvature of E along weights: the preconditioner */
+    double square, gap;      /* |grad_W E|^2, E - E* at most */
+    void *arena;
+} gd_dual;
+
+/* A step costs about what two reads of X do, and a few dozen vectors of n k numbers; beside the metric of some columns, nothing. */
+int gd_is_dual(const gd_problem *problem, const gd_settings *settings) {
+    if (!problem->X.indptr || gd_is_proximal(problem) || !(problem->l2 > 0.0) || !(settings->tol > 0.0)) return 0;
+    if (!gd_loss_is_smooth(problem->loss) || problem->n > INT32_MAX - 1) return 0;
+    return problem->X.n_cols > GD_WIDEST_METRIC && problem->n <= 2 * problem->X.n_cols;
+}
+
+/* ---- columns --------------------------------------------------------------------------------------------------------- */
+
+static gd_status turn(gd_dual *dual, int places) {
+    gd_engine *engine = &dual->engine;
+    for (int64_t at = 0; at < engine->problem.n; at += GD_BLOCK_ROWS) {
+        if (gd_engine_ends(engine, 0)) return GD_INTERRUPTED;
+        engine->kernels->csr_turn(&engine->pass, engine->scratch, at, gd_min(engine->problem.n - at, GD_BLOCK_ROWS), places, &dual->X);
+    }
+    return gd_engine_state(engine);
+}
+
+/* *usable 0: there is nothing in X, or something that is not finite. */
+static gd_status turn_rows(gd_dual *dual, int *usable) {
+    gd_turned *X = &dual->X;
+    int64_t d = X->d = dual->engine.problem.X.n_cols;
+    double probe = 0.0;
+    X->starts = gd_alloc(d + 2, sizeof *X->starts);
+    gd_status status = X->starts ? turn(dual, 0) : GD_NO_MEMORY;
+    for (int64_t j = 0; !status && j < d; j++) X->starts[j + 2] += X->starts[j + 1];
+    X->n_entries = status ? 0 : X->starts[d + 1];
+    if (status || !X->n_entries) return status;
+    X->rows = gd_alloc(X->n_entries, sizeof *X->rows);
+    X->values = gd_alloc(X->n_entries, sizeof *X->values);
+    if (!X->rows || !X->values) return GD_NO_MEMORY;
+    status = turn(dual, 1);
+    for (int64_t e = 0; e < X->n_entries; e++) probe += 0.0 * X->values[e];
+    *usable = !status && probe == 0.0;
+    return status;
+}
+
+/* Parts of about as many entries: how many there are depends on the data alone, not on the threads. */
+static void cut_columns(gd_dual *dual) {
+    const gd_turned *X = &dual->X;
+    int64_t j = 0;
+    for (int64_t part = 0; part < dual->n_parts; part++) {
+        while (j < X->d && X->starts[j] < X->n_entries / dual->n_parts * part) j++;
+        dual->bounds[part] = part ? j : 0;
+    }
+    dual->bounds[dual->n_parts] = X->d;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------ */
+
+static void cut_vector(gd_cutter *cutter, const gd_dual *dual, gd_dual_vector *v) {
+    v->a = gd_cut(cutter, dual->size, 8), v->z = gd_cut(cutter, dual->size, 8), v->b = gd_cut(cutter, dual->k, 8);
+}
+
+static int64_t sweep_tasks(const gd_dual *dual) { return dual->strips * ((dual->n_rows + SWEEP_ROWS - 1) / SWEEP_ROWS); }
+
+static void cut_all(gd_dual *dual, gd_cutter *cutter) {
+    gd_dual_vector *vectors[] = {&dual->at, &dual->along, &dual->gradient, &dual->before};
+    int64_t wide = dual->strips * dual->lanes, n_blocks = (dual->engine.problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS;
+    for (int i = 0; i < 4; i++) cut_vector(cutter, dual, vectors[i]);
+    dual->parts = gd_cut(cutter, dual->n_parts * dual->size, 8);
+    dual->part_sums = gd_cut(cutter, dual->n_parts * 2 * wide, 8);
+    dual->outs = gd_cut(cutter, n_blocks * (3 + dual->k), 8);
+    dual->sums = gd_cut(cutter, sweep_tasks(dual), sizeof *dual->sums);
+    dual->bounds = gd_cut(cutter, dual->n_parts + 1, 8);
+    dual->totals = gd_cut(cutter, wide, 8), dual->center_along = gd_cut(cutter, wide, 8), dual->bend = gd_cut(cutter, dual->k, 8);
+    dual->X.center = gd_cut(cutter, dual->X.d, 8);
+}
+
+static gd_status allocate(gd_dual *dual) {
+    int64_t k = dual->k = dual->engine.problem.n_outputs;
+    dual->lanes = k == 1 ? 1 : GD_LANES_D, dual->strips = (k + dual->lanes - 1) / dual->lanes;
+    dual->n_rows = dual->engine.problem.n + (dual->start != NULL), dual->size = dual->strips * dual->n_rows * dual->lanes;
+    int64_t most = dual->strips > FEW_STRIPS ? FEW_PARTS : MANY_PARTS; /* each part costs a vector */
+    dual->n_parts = gd_max(1, gd_min(most, dual->X.n_entries / (8 * dual->n_rows)));
+    gd_cutter cutter = {NULL, 0};
+    cut_all(dual, &cutter);
+    if (cutter.used < 0 || !(dual->arena = gd_alloc(cutter.used, 1))) return GD_NO_MEMORY;
+    cutter = (gd_cutter){dual->arena, 0};
+    cut_all(dual, &cutter);
+    cut_columns(dual);
+    return GD_OK;
+}
+
+static void release(gd_dual *dual) {
+    gd_release(dual->arena), gd_release(dual->X.starts), gd_release(dual->X.rows), gd_release(dual->X.values);
+    gd_engine_free(&dual->engine);
+}
+
+/* ---- sweeps over the vectors ------------------------------------------------------------------------------------------- */
+
+/* Elements from ... to - 1, all of one strip. */
+typedef void (*gd_sweep)(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums);
+typedef struct gd_sweep_job { gd_dual *dual; gd_sweep sweep; } gd_sweep_job;
+
+static void sweep_task(void *context, int64_t task, int worker) {
+    const gd_sweep_job *job = context;
+    gd_dual *dual = job->dual;
+    int64_t pieces = (dual->n_rows + SWEEP_ROWS - 1) / SWEEP_ROWS, strip = task / pieces, row = task % pieces * SWEEP_ROWS;
+    int64_t base = strip * dual->n_rows;
+    (void)worker;
+    dual->sums[task] = (gd_dual_sums){0};
+    job->sweep(dual, (base + row) * dual->lanes, (base + gd_min(row + SWEEP_ROWS, dual->n_rows)) * dual->lanes, strip, &dual->sums[task]);
+}
+
+/* first and second of all tasks, in order. */
+static gd_dual_sums sweep(gd_dual *dual, gd_sweep what) {
+    gd_sweep_job job = {dual, what};
+    gd_dual_sums all = {0};
+    int64_t tasks = sweep_tasks(dual);
+    gd_parallel(tasks, sweep_task, &job, dual->size < 1 << 16 ? 1 : dual->engine.n_threads);
+    for (int64_t task = 0; task < tasks; task++) all.first += dual->sums[task].first, all.second += dual->sums[task].second;
+    return all;
+}
+
+/* at += t along; gradient.a, which holds slopes of rows, becomes that of E. Sums: <at, at>. */
+static void advance(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums) {
+    double *restrict a = dual->at.a, *restrict z = dual->at.z, *restrict g = dual->gradient.a, t = dual->t;
+    const double *restrict da = dual->along.a, *restrict dz = dual->along.z;
+    double share = 1.0 / dual->total, l2 = dual->engine.problem.l2, dot[GD_LANES_D] = {0.0};
+    (void)strip;
+    for (int64_t i = from; i < to; i++) {
+        a[i] += t * da[i], z[i] += t * dz[i];
+        g[i] = g[i] * share + l2 * a[i];
+        dot[i % GD_LANES_D] += a[i] * z[i];
+    }
+    for (int l = 0; l < GD_LANES_D; l++) sums->first += dot[l];
+}
+
+/* gradient.z from the parts of a product. Sums: <gradient, gradient>, <gradient, before>. */
+static void gather(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums) {
+    double *restrict z = dual->gradient.z;
+    const double *restrict a = dual->gradient.a, *restrict before = dual->before.z, *center = dual->center_along + strip * dual->lanes;
+    int64_t mask = dual->lanes - 1, end = ((strip + 1) * dual->n_rows - (dual->start != NULL)) * dual->lanes; /* the start has no centre */
+    double dot[GD_LANES_D] = {0.0}, other[GD_LANES_D] = {0.0};
+    for (int64_t i = from; i < to; i++) z[i] = dual->parts[i];
+    for (int64_t part = 1; part < dual->n_parts; part++) {
+        const double *restrict more = dual->parts + part * dual->size;
+        for (int64_t i = from; i < to; i++) z[i] += more[i];
+    }
+    for (int64_t i = from; i < gd_min(to, end); i++) z[i] -= center[i & mask];
+    for (int64_t i = from; i < to; i++) dot[i % GD_LANES_D] += a[i] * z[i], other[i % GD_LANES_D] += a[i] * before[i];
+    for (int l = 0; l < GD_LANES_D; l++) sums->first += dot[l], sums->second += other[l];
+}
+
+/* along = share along - gradient / scale, share in t. Sums: <at, along>, <along, along>. */
+static void bend_line(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums) {
+    double *restrict da = dual->along.a, *restrict dz = dual->along.z, share = dual->t, by = 1.0 / dual->scale;
+    const double *restrict ga = dual->gradient.a, *restrict gz = dual->gradient.z, *restrict a = dual->at.a;
+    double dot[GD_LANES_D] = {0.0}, own[GD_LANES_D] = {0.0};
+    (void)strip;
+    for (int64_t i = from; i < to; i++) {
+        da[i] = share * da[i] - by * ga[i], dz[i] = share * dz[i] - by * gz[i];
+        dot[i % GD_LANES_D] += a[i] * dz[i], own[i % GD_LANES_D] += da[i] * dz[i];
+    }
+    for (int l = 0; l < GD_LANES_D; l++) sums->first += dot[l], sums->second += own[l];
+}
+
+static void find_totals(gd_dual *dual, const double *A) {
+    int64_t lanes = dual->lanes, n = dual->engine.problem.n;
+    for (int64_t strip = 0; strip < dual->strips; strip++) {
+        double sums[GD_LANES_D] = {0.0};
+        const double *a = A + strip * dual->n_rows * lanes;
+        for (int64_t i = 0; i < n * lanes; i++) sums[i % lanes] += a[i];
+        memcpy(dual->totals + strip * lanes, sums, sizeof *sums * (size_t)lanes);
+    }
+}
+
+/* ---- products -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct gd_product_job { gd_dual *dual; const double *A; double *coef; } gd_product_job;
+
+static void product_task(void *context, int64_t task, int worker) {
+    const gd_product_job *job = context;
+    gd_dual *dual = job->dual;
+    int64_t strip = task % dual->strips, part = task / dual->strips, lanes = dual->lanes, d = dual->X.d;
+    int64_t at = strip * dual->n_rows * lanes, first = strip * lanes, step = 4096; /* columns between two looks at the clock */
+    double *Z = dual->parts + part * dual->size + at, *sums = dual->part_sums + (part * dual->strips + strip) * 2 * lanes;
+    gd_strip of = {.A = job->A + at, .sum = dual->totals + first, .Z = Z, .start = dual->start ? dual->start + first * d : NULL,
+                   .coef = job->coef ? job->coef + first * d : NULL, .n_rows = dual->n_rows,
+                   .outputs = gd_min(lanes, dual->k - first), .along = sums, .square = sums + lanes};
+    memset(Z, 0, sizeof *Z * (size_t)(dual->n_rows * lanes));
+    memset(sums, 0, sizeof *sums * (size_t)(2 * lanes));
+    for (int64_t j = dual->bounds[part]; j < dual->bounds[part + 1] && !gd_engine_ends(&dual->engine, worker); j += step)
+        dual->engine.kernels->strip_products(&dual->X, lanes, &of, j, gd_min(j + step, dual->bounds[part + 1]));
+}
+
+/* The parts = X (X - c)'A, and c.w, w.w. coef, unless NULL: w. */
+static gd_status multiply(gd_dual *dual, const double *A, double *coef) {
+    gd_product_job job = {dual, A, coef};
+    int64_t wide = dual->strips * dual->lanes;
+    find_totals(dual, A);
+    gd_parallel(dual->n_parts * dual->strips, product_task, &job, dual->engine.n_threads);
+    dual->engine.rows_read += (double)dual->engine.problem.n;
+    dual->square = 0.0;
+    memset(dual->center_along, 0, sizeof *dual->center_along * (size_t)wide);
+    for (int64_t part = 0; part < dual->n_parts; part++)
+        for (int64_t i = 0; i < wide; i++) {
+            int64_t strip = i / dual->lanes, lane = i % dual->lanes;
+            const double *sums = dual->part_sums + (part * dual->strips + strip) * 2 * dual->lanes + lane;
+            dual->center_along[i] += sums[0], dual->square += sums[dual->lanes];
+        }
+    return gd_engine_state(&dual->engine);
+}
+
+/* ---- errors ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct gd_rows_job { gd_dual *dual; gd_line line; double *s; } gd_rows_job;
+
+static void slopes_task(void *context, int64_t block, int worker) {
+    const gd_rows_job *job = context;
+    gd_dual *dual = job->dual;
+    gd_engine *engine = &dual->engine;
+    int64_t first = block * GD_BLOCK_ROWS, count = gd_min(GD_BLOCK_ROWS, engine->problem.n - first);
+    double *out = dual->outs + block * (3 + dual->k);
+    memset(out, 0, sizeof *out * (size_t)(3 + dual->k));
+    if (gd_engine_ends(engine, worker)) return;
+    if (job->s) engine->kernels->line_bends(&engine->pass, &engine->scratch[worker], &job->line, first, count, job->s, out + 3);
+    else engine->kernels->line_slopes(&engine->pass, &engine->scratch[worker], &job->line, first, count, dual->gradient.a, out);
+}
+
+/* The sums over all rows at `at` + t `along`, in outs (3 + k); s (n): those of line_bends instead. */
+static gd_status add_up_rows(gd_dual *dual, double t, double *s) {
+    gd_rows_job job = {dual, {dual->at.z, dual->along.z, t, dual->n_rows, dual->lanes}, s};
+    int64_t n_blocks = (dual->engine.problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS;
+    for (int64_t c = 0; c < dual->k; c++) dual->engine.bias[c] = dual->at.b[c] + t * dual->along.b[c];
+    gd_parallel(n_blocks, slopes_task, &job, dual->engine.n_threads);
+    gd_sum_tree(n_blocks, 3 + dual->k, dual->outs);
+    return gd_engine_state(&dual->engine);
+}
+
+/* E and its slope there, and the slopes of the rows, in gradient.a. */
+static gd_status evaluate(gd_dual *dual, double t, double *error, double *slope) {
+    const double *out = dual->outs, l2 = dual->engine.problem.l2;
+    gd_status status = add_up_rows(dual, t, NULL);
+    dual->total = out[1] > 0.0 ? out[1] : INFINITY;
+    *error = out[0] / dual->total + 0.5 * l2 * (dual->at_at + t * (2.0 * dual->at_along + t * dual->along_along));
+    *slope = out[2] / dual->total + l2 * (dual->at_along + t * dual->along_along);
+    for (int64_t c = 0; c < dual->k; c++) *slope += out[3 + c] / dual->total * dual->along.b[c];
+    return status;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------------------------------------- */
+
+/* From the slopes of the rows, the gradient at the end of the line, which is where we are from now on; how far E* can be. *dot:
+ * <gradient, before>; both by the preconditioner, <gradient, gradient> in *own. */
+static gd_status arrive(gd_dual *dual, double *own, double *dot) {
+    const gd_problem *problem = &dual->engine.problem;
+    int64_t k = dual->k;
+    dual->at_at = sweep(dual, advance).first;
+    for (int64_t c = 0; c < k; c++) dual->at.b[c] += dual->t * dual->along.b[c];
+    for (int64_t c = 0; c < k; c++) dual->gradient.b[c] = problem->fit_intercept ? dual->outs[3 + c] / dual->total : 0.0;
+    gd_status status = multiply(dual, dual->gradient.a, NULL);
+    gd_dual_sums of = sweep(dual, gather);
+    *own = of.first / dual->scale, *dot = of.second / dual->scale;
+    dual->gap = 0.5 * dual->square / problem->l2;
+    for (int64_t c = 0; c < k; c++) {
+        double g = dual->gradient.b[c];
+        *own += g * g / dual->bend[c], *dot += g * dual->before.b[c] / dual->bend[c], dual->gap += 0.5 * g * g / dual->bend[c];
+    }
+    return status;
+}
+
+/* How long the gradient is in weights: with a bias the centre has a part in it. */
+static double gradient_norm(const gd_dual *dual) {
+    double square = dual->square, center = gd_dot(dual->X.d, dual->X.center, dual->X.center);
+    for (int64_t c = 0; c < dual->k; c++) {
+        double g = dual->gradient.b[c];
+        square += g * (2.0 * dual->center_along[c] + (center + 1.0) * g);
+    }
+    return sqrt(fmax(square, 0.0));
+}
+
+static void swap_gradients(gd_dual *dual) {
+    gd_dual_vector gradient = dual->gradient;
+    dual->gradient = dual->before, dual->before = gradient;
+}
+
+/* along = share along - gradient by the preconditioner. From now on the gradient is the one before. */
+static void set_line(gd_dual *dual, double share, double slope) {
+    dual->t = share;
+    gd_dual_sums of = sweep(dual, bend_line);
+    dual->at_along = of.first, dual->along_along = of.second, dual->slope = slope;
+    for (int64_t c = 0; c < dual->k; c++) dual->along.b[c] = share * dual->along.b[c] - dual->gradient.b[c] / dual->bend[c];
+    swap_gradients(dual);
+}
+
+/* From where we are, as if from the start. */
+static gd_status restart(gd_dual *dual) {
+    double own, dot, slope;
+    gd_status status = evaluate(dual, 0.0, &dual->error, &slope);
+    dual->t = 0.0;
+    if (!status) status = arrive(dual, &own, &dot);
+    if (!status) set_line(dual, 0.0, -own);
+    return status;
+}
+
+/* E's curvature along the weights of the gradient, by a difference of slopes: the preconditioner. Then along that line for good. */
+static gd_status find_scale(gd_dual *dual) {
+    double error, slope, largest = 0.0, own = dual->along_along;
+    for (int64_t c = 0; c < dual->k; c++) dual->along.b[c] = 0.0;
+    for (int64_t i = 0; i < dual->size; i++) largest = fmax(largest, fabs(dual->along.z[i]));
+    gd_status status = GD_OK;
+    if (largest > 0.0 && own > 0.0) {
+        double t = 1e-4 / largest;
+        status = evaluate(dual, t, &error, &slope);
+        double scale = (slope + own) / (t * own); /* the slope at t = 0 is that of -gradient */
+        if (isfinite(scale)) dual->scale = fmax(scale, dual->engine.problem.l2);
+    }
+    swap_gradients(dual);
+    own /= dual->scale;
+    for (int64_t c = 0; c < dual->k; c++) own += dual->gradient.b[c] * dual->gradient.b[c] / dual->bend[c];
+    set_line(dual, 0.0, -own);
+    return status;
+}
+
+/* To the minimum of the line, by secants of its slope, which is known without a read of X. E is convex: a slope that has changed sign has
+ * passed it. *found 0: rounding is all that is left. */
+static gd_status search_line(gd_dual *dual, double *end, int *found) {
+    double low = 0.0, low_slope = dual->slope, high = INFINITY, high_slope = 0.0, t = dual->first, start = dual->slope, error;
+    gd_status status = GD_OK;
+    *found = 0;
+    for (int trial = 0; !status && trial < MOST_TRIALS && start < 0.0; trial++) {
+        status = evaluate(dual, t, &error, end);
+        int finite = isfinite(error) && isfinite(*end);
+        *found = finite && fabs(*end) <= -FLAT * start && error <= dual->error + 1e-14 * fabs(dual->error);
+        if (*found) {
+            dual->t = dual->first = t, dual->error = error;
+            return status;
+        }
+        if (finite && *end < 0.0) low = t, low_slope = *end;
+        else high = t, high_slope = finite ? *end : INFINITY;
+        if (isinf(high)) t *= *end > start ? fmin(fmax(start / (start - *end), 1.1), 4.0) : 4.0;
+        else if (isinf(high_slope)) t = low + 0.1 * (high - low);
+        else t = low + (high - low) * fmin(fmax(low_slope / (low_slope - high_slope), 0.05), 0.95);
+    }
+    return status;
+}
+
+/* Hestenes & Stiefel: share = <gradient - before, gradient> / <gradient - before, along>, by the preconditioner. */
+static gd_status take_step(gd_dual *dual, int *found) {
+    double start = dual->slope, end, own, dot;
+    gd_status status = search_line(dual, &end, found);
+    if (status || !*found) return status;
+    status = arrive(dual, &own, &dot);
+    double share = fmax((own - dot) / (end - start), 0.0);
+    if (!(share * end < own)) share = 0.0; /* no way down */
+    if (!status) set_line(dual, share, share * end - own);
+    return status;
+}
+
+/* ---- the descent -------------------------------------------------------------------------------------------------------- */
+
+/* Weights at `at`, in the caller's coordinates, and their scores, in parts. */
+static gd_status find_weights(gd_dual *dual) {
+    double *weights = dual->run->state->weights, *bias = weights + dual->run->n_coef;
+    gd_status status = multiply(dual, dual->at.a, weights);
+    for (int64_t c = 0; c < dual->k; c++) bias[c] = dual->at.b[c] - dual->center_along[c];
+    return status;
+}
+
+/* Scores have been added up over many steps: those of the very weights, and E there. */
+static gd_status look_back(gd_dual *dual) {
+    double ignored;
+    gd_dual_vector kept = dual->gradient;
+    gd_status status = find_weights(dual);
+    dual->gradient.a = dual->at.a, dual->gradient.z = dual->at.z;
+    dual->at_at = sweep(dual, gather).first;
+    dual->gradient = kept;
+    return status ? status : evaluate(dual, 0.0, &dual->error, &ignored);
+}
+
+/* Means of the columns, weighted as the rows are. */
+static void find_center(gd_dual *dual, const double *s) {
+    gd_turned *X = &dual->X;
+    double sum = 0.0;
+    for (int64_t i = 0; i < dual->engine.problem.n; i++) sum += s[i];
+    for (int64_t j = 0; dual->engine.problem.fit_intercept && sum > 0.0 && j < X->d; j++) {
+        for (int64_t e = X->starts[j]; e < X->starts[j + 1]; e++) X->center[j] += s[X->rows[e]] * X->values[e];
+        X->center[j] /= sum;
+    }
+}
+
+/* Biases of the best constant model, or the given ones; E's curvature along them; the centre; weights to start from. */
+static gd_status set_out(gd_dual *dual) {
+    const gd_problem *problem = &dual->engine.problem;
+    int64_t k = dual->k, d = dual->X.d;
+    double top = 0.0, slope, *bias = dual->run->state->weights + dual->run->n_coef, *s = dual->parts;
+    memcpy(dual->at.b, bias, sizeof *bias * (size_t)k);
+    gd_status status = evaluate(dual, 0.0, &dual->error, &slope);
+    if (problem->fit_intercept && !dual->start && gd_norm(k, bias) == 0.0)
+        for (int64_t c = 0; c < k; c++) dual->at.b[c] = gd_walk_best_bias(problem, dual->outs[3 + c] / dual->total);
+    if (!status) status = add_up_rows(dual, 0.0, s);
+    for (int64_t c = 0; c < k; c++) dual->bend[c] = dual->outs[3 + c] / dual->total, top = fmax(top, dual->bend[c]);
+    for (int64_t c = 0; c < k; c++) dual->bend[c] = top > 0.0 && isfinite(top) ? fmax(dual->bend[c], 1e-6 * top) : 1.0;
+    find_center(dual, s);
+    dual->scale = dual->first = 1.0;
+    if (!dual->start || status) return status;
+    for (int64_t c = 0; c < k; c++) {
+        dual->at.a[gd_strip_place(dual->n_rows, dual->lanes, c, problem->n)] = 1.0;
+        dual->at.b[c] += gd_dot(d, dual->X.center, dual->start + c * d);
+    }
+    return look_back(dual);
+}
+
+static gd_status record(gd_dual *dual, int seen, int *stop) {
+    gd_run *run = dual->run;
+    double norm = gradient_norm(dual);
+    gd_status status = seen ? find_weights(dual) : GD_OK;
+    run->state->t++;
+    return status ? status : gd_run_record(run, run->state->weights, dual->error, norm, dual->t, stop);
+}
+
+/* Would gaps that go on shrinking as they did over half of the steps so far take more of them than there are? Asked at SOON, 2 SOON ... */
+typedef struct gd_pace { double least, before; int64_t next; } gd_pace;
+
+static int is_slow(gd_pace *pace, double gap, int64_t step, double enough, int64_t most) {
+    pace->least = fmin(pace->least, gap);
+    if (step < pace->next) return 0;
+    double log_rate = log(pace->least / pace->before) / (0.5 * (double)step), left = log(enough / pace->least) / log_rate;
+    int slow = step > SOON && !(log_rate < 0.0 && (double)step + left <= (double)most);
+    pace->before = pace->least, pace->next *= 2;
+    return slow;
+}
+
+static gd_status descend(gd_dual *dual, int seen, int *there) {
+    const gd_settings *settings = dual->run->settings;
+    gd_report *report = dual->run->report;
+    gd_pace pace = {INFINITY, INFINITY, SOON};
+    int stop = 0, looks = 0, found = 1;
+    gd_status status = restart(dual);
+    if (!status) status = find_scale(dual);
+    for (int64_t step = 0; !status && found && isfinite(dual->gap); step++) {
+        double error = dual->error, enough = settings->tol * fabs(error);
+        if (stop || report->n_iter >= settings->max_iter) {
+            *there = 1;
+            return look_back(dual);
+        }
+        if (dual->gap <= SURE * enough) {
+            if ((status = look_back(dual))) return status;
+            *there = fabs(dual->error - error) <= (1.0 - SURE) * enough;
+            if (*there) report->reason = GD_STOP_CONVERGED;
+            if (*there || ++looks == MOST_LOOKS) return status;
+            status = restart(dual);
+        } else if (is_slow(&pace, dual->gap, step, enough, settings->max_iter - report->n_iter + step)) break;
+        if (!status) status = take_step(dual, &found);
+        if (!status && found) status = record(dual, seen, &stop);
+    }
+    return status ? status : find_weights(dual);
+}
+
+static gd_status descend_from(gd_dual *dual, int seen, int *there) {
+    gd_report *report = dual->run->report;
+    gd_status status = set_out(dual);
+    if (!status && isfinite(dual->error)) status = descend(dual, seen, there);
+    if (!*there || status) return status;
+    report->error = dual->error, report->suboptimality = dual->gap / fabs(dual->error), report->method = GD_METHOD_DUAL;
+    return status;
+}
+
+gd_status gd_descend_dual(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks, int *there) {
+    gd_dual dual = {.run = run};
+    gd_problem fine = *problem;
+    double *start = NULL;
+    int usable = 0;
+    fine.double_lanes = 1;
+    *there = 0;
+    gd_status status = gd_engine_init(&dual.engine, &fine, run->settings->n_threads, hooks);
+    if (!status) status = turn_rows(&dual, &usable);
+    if (!status && usable && gd_norm(run->n_coef, run->state->weights) != 0.0) {
+        if (!(start = gd_alloc(run->n_coef, 8))) status = GD_NO_MEMORY;
+        else memcpy(start, run->state->weights, sizeof *start * (size_t)run->n_coef);
+        dual.start = start;
+    }
+    if (!status && usable) status = allocate(&dual);
+    if (!status && usable && validation) status = gd_engine_init(&run->validation, validation, run->settings->n_threads, hooks);
+    if (!status && usable) status = descend_from(&dual, validation || run->on_epoch || run->settings->keep_path, there);
+    if (!status && *there) status = gd_run_answer(run, problem, hooks);
+    run->report->n_passes += (int64_t)(dual.engine.rows_read / (double)problem->n + 0.5);
+    run->report->missing_threads += dual.engine.missing_threads + run->validation.missing_threads;
+    gd_engine_free(&run->validation);
+    gd_release(start);
+    release(&dual);
+    return status;
+}
