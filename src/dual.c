@@ -323,11 +323,11 @@ static gd_status arrive(gd_dual *dual, double *own, double *dot) {
     return status;
 }
 
-/* How long the gradient is in weights: with a bias the centre has a part in it. */
+/* How long the gradient was, in weights, from which the line sets out: with a bias the centre has a part in it. */
 static double gradient_norm(const gd_dual *dual) {
     double square = dual->square, center = gd_dot(dual->X.d, dual->X.center, dual->X.center);
     for (int64_t c = 0; c < dual->k; c++) {
-        double g = dual->gradient.b[c];
+        double g = dual->before.b[c];
         square += g * (2.0 * dual->center_along[c] + (center + 1.0) * g);
     }
     return sqrt(fmax(square, 0.0));
@@ -516,7 +516,10 @@ static gd_status descend_from(gd_dual *dual, int seen, int *there) {
     gd_status status = set_out(dual);
     if (!status && isfinite(dual->error)) status = descend(dual, seen, there);
     if (!*there || status) return status;
-    report->error = dual->error, report->suboptimality = dual->gap / fabs(dual->error), report->method = GD_METHOD_DUAL;
+    int may_be_negative = dual->engine.problem.loss == gd_loss_poisson || dual->engine.problem.loss == gd_loss_gamma;
+    report->error = dual->error, report->method = GD_METHOD_DUAL;
+    report->suboptimality = dual->error != 0.0 ? dual->gap / fabs(dual->error) : 0.0;
+    if (!may_be_negative) report->suboptimality = fmin(report->suboptimality, 1.0); /* E* >= 0 */
     return status;
 }
 

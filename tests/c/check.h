@@ -33,6 +33,7 @@ void test_points(void);
 void test_moments(void);
 void test_grid(void);
 void test_span(void);
+void test_dual(void);
 void test_working(void);
 void test_big(void);
 

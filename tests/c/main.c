@@ -31,7 +31,7 @@ static const struct group {
 } groups[] = {
     {"losses", test_losses, 0}, {"pass", test_pass, 0},     {"shuffle", test_shuffle, 0}, {"descent", test_descent, 0}, {"sparse", test_sparse, 0},
     {"bounds", test_bounds, 0}, {"many", test_many, 0},     {"points", test_points, 0}, {"moments", test_moments, 0}, {"grid", test_grid, 0},
-    {"span", test_span, 0},
+    {"span", test_span, 0}, {"dual", test_dual, 0},
     {"working", test_working, 0}, {"gram", test_gram, 0},
     {"faults", test_faults, 0}, {"threads", test_threads, 0}, {"fork", test_fork, 0},     {"big", test_big, 1},
 };
