@@ -1,4 +1,4 @@
-"""Sparse rows with more columns than rows: the descent in dual coefficients, by conditions of optimality and beside other ways."""
+"""Sparse rows with more columns than rows: dual coefficients, by conditions of optimality and other libraries."""
 
 from __future__ import annotations
 
@@ -64,10 +64,14 @@ def test_every_smooth_loss_arrives(loss, fit_intercept):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(SMOOTH), st.floats(-4, 1), st.sampled_from([1e-2, 1e-4, 1e-6]), st.booleans())
+@given(
+    st.integers(0, 10**6), st.sampled_from(SMOOTH), st.floats(-4, 1), st.sampled_from([1e-2, 1e-4, 1e-6]), st.booleans()
+)
 def test_what_is_claimed_is_so(seed, loss, log_alpha, tol, fit_intercept):
     rng = np.random.default_rng(seed)
-    X, y = task(loss, seed=seed, n=int(rng.integers(2, 400)), d=int(rng.integers(2049, 3000)), density=10 ** rng.uniform(-3, -1))
+    X, y = task(
+        loss, seed=seed, n=int(rng.integers(2, 400)), d=int(rng.integers(2049, 3000)), density=10 ** rng.uniform(-3, -1)
+    )
     options = {
         "loss": loss,
         "alpha": 10**log_alpha,
@@ -98,7 +102,10 @@ def test_softmax(k):
 def test_beside_ridge():
     X, y = task("squared_error")
     y += 5
-    model, theirs = GDRegressor(alpha=0.01, tol=1e-12).fit(X, y), Ridge(alpha=0.01 * 300, tol=1e-12, solver="lsqr", max_iter=10_000).fit(X, y)
+    model, theirs = (
+        GDRegressor(alpha=0.01, tol=1e-12).fit(X, y),
+        Ridge(alpha=0.01 * 300, tol=1e-12, solver="lsqr", max_iter=10_000).fit(X, y),
+    )
     assert_allclose(model.predict(X), theirs.predict(X), rtol=1e-5)
 
 
@@ -128,7 +135,9 @@ def test_rows_some_of_them_and_in_any_order():
     chosen = np.random.default_rng(1).permutation(300)[:200]
     result = descend(X, y, loss="log_loss", alpha=1e-3, rows=chosen)
     assert is_dual(result)
-    assert_allclose(result.coef, descend(X[np.sort(chosen)], y[np.sort(chosen)], loss="log_loss", alpha=1e-3).coef, atol=1e-4)
+    assert_allclose(
+        result.coef, descend(X[np.sort(chosen)], y[np.sort(chosen)], loss="log_loss", alpha=1e-3).coef, atol=1e-4
+    )
 
 
 def test_weights_are_repetitions():
@@ -150,7 +159,13 @@ def test_from_given_weights(k):
     again = descend(X, y, coef_init=cold.coef, intercept_init=cold.intercept, **options)
     assert is_dual(again) and again.n_iter <= 1
     assert_allclose(again.coef, cold.coef, atol=1e-4)
-    anywhere = descend(X, y, coef_init=rng.normal(size=cold.coef.shape), intercept_init=rng.normal(size=np.shape(cold.intercept)), **options)
+    anywhere = descend(
+        X,
+        y,
+        coef_init=rng.normal(size=cold.coef.shape),
+        intercept_init=rng.normal(size=np.shape(cold.intercept)),
+        **options,
+    )
     assert is_dual(anywhere) and anywhere.converged
     assert_allclose(anywhere.error, cold.error, rtol=2e-8)
 
@@ -159,7 +174,9 @@ def test_a_given_bias_stays_without_an_intercept():
     X, y = task("squared_error")
     result = descend(X, y, alpha=0.01, fit_intercept=False, intercept_init=0.5)
     assert is_dual(result) and result.intercept == 0.5
-    assert_allclose(result.coef, descend(X, y, alpha=0.01, fit_intercept=False, offset=np.full(300, 0.5)).coef, atol=1e-4)
+    assert_allclose(
+        result.coef, descend(X, y, alpha=0.01, fit_intercept=False, offset=np.full(300, 0.5)).coef, atol=1e-4
+    )
 
 
 def test_epochs_are_seen():
@@ -214,7 +231,7 @@ def test_columns_of_very_different_scale_are_left_to_a_metric():
 def test_not_finite(value):
     X, y = task("log_loss")
     X.data[1234] = value
-    with pytest.raises(ValueError, match="NaN|infinity|finite"):
+    with pytest.raises(ValueError, match=r"NaN|infinity|finite"):
         descend(X, y, loss="log_loss", alpha=1e-3)
 
 

@@ -51,7 +51,7 @@ def test_two_classes(name, C):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_twenty_classes_of_wide_rows():
-    """101 631 columns of raw counts, thousands of steps: a descent to a thousandth of the tolerance gains no more than was said."""
+    """101 631 columns of raw counts: a descent to a thousandth of the tolerance gains no more than was said."""
     X, y = load("news20")
     options = {"loss": "log_loss", "alpha": 1e-3, "solver": "auto", "max_iter": 20_000}
     found, closer = (gdfast.gradient_descent(X, y, tol=tol, **options) for tol in (1e-6, 1e-9))
