@@ -26,7 +26,7 @@
 #include "walk.h"
 
 enum { SOON = 50 /* steps after which there has to be progress */, MOST_TRIALS = 30, MOST_LOOKS = 3 };
-enum { SWEEP_ROWS = 2048, FEW_STRIPS = 2, FEW_PARTS = 2, MANY_PARTS = 8 };
+enum { SWEEP_ROWS = 2048, SMALL = 1 << 16 /* numbers of a vector that one thread sweeps over */ };
 
 static const double FLAT = 0.1 /* of the slope at its start: the minimum of a line */, SURE = 0.9 /* of tol: the rest is for rounding */;
 
@@ -34,29 +34,22 @@ static const double FLAT = 0.1 /* of the slope at its start: the minimum of a li
 typedef struct gd_dual_vector { double *a, *z, *b; } gd_dual_vector;
 
 /* What a sweep over the vectors adds up: one of each task, then of all. */
-typedef struct gd_dual_sums { double first, second, lanes[GD_LANES_D]; } gd_dual_sums;
+typedef struct gd_dual_sums { double first, second; } gd_dual_sums;
 
 typedef struct gd_dual {
     gd_run *run;
     gd_engine engine;        /* targets and errors of the rows, and their numbers of threads */
-    gd_turned X;
-    int64_t k, lanes, strips, n_rows, size; /* n_rows: n, and one for a start; size = strips n_rows lanes */
+    gd_product product;
     gd_dual_vector at, along, gradient, before;
     double *outs;            /* (blocks, 3 + k) of line_slopes */
     gd_dual_sums *sums;      /* (tasks of a sweep) */
-    double *parts;           /* (n_parts, size) scores by some of the columns */
-    double *part_sums;       /* (n_parts, strips, 2, lanes) along and square of a strip */
-    int64_t n_parts, *bounds; /* (n_parts + 1) columns */
-    double *totals;          /* (strips, lanes) coefficients added up over the rows */
-    double *center_along;    /* (strips, lanes) c.w */
     double *bend;            /* (k) curvature of E along each bias */
-    const double *start;     /* (k, d) w0, NULL: zeros */
     double total;            /* sum s */
     double error, slope;     /* E where we are, its slope along the line */
     double t, first;         /* how far along it, and how far to try first */
     double at_at, at_along, along_along; /* <at, at> ... of the weights alone */
     double scale;            /* curvature of E along weights: the preconditioner */
-    double square, gap;      /* |grad_W E|^2, E - E* at most */
+    double gap;              /* E - E* at most */
     void *arena;
 } gd_dual;
 
@@ -67,85 +60,41 @@ int gd_is_dual(const gd_problem *problem, const gd_settings *settings) {
     return problem->X.n_cols > GD_WIDEST_METRIC && problem->n <= 2 * problem->X.n_cols;
 }
 
-/* ---- columns --------------------------------------------------------------------------------------------------------- */
-
-static gd_status turn(gd_dual *dual, int places) {
-    gd_engine *engine = &dual->engine;
-    for (int64_t at = 0; at < engine->problem.n; at += GD_BLOCK_ROWS) {
-        if (gd_engine_ends(engine, 0)) return GD_INTERRUPTED;
-        engine->kernels->csr_turn(&engine->pass, engine->scratch, at, gd_min(engine->problem.n - at, GD_BLOCK_ROWS), places, &dual->X);
-    }
-    return gd_engine_state(engine);
-}
-
-/* *usable 0: there is nothing in X, or something that is not finite. */
-static gd_status turn_rows(gd_dual *dual, int *usable) {
-    gd_turned *X = &dual->X;
-    int64_t d = X->d = dual->engine.problem.X.n_cols;
-    double probe = 0.0;
-    X->starts = gd_alloc(d + 2, sizeof *X->starts);
-    gd_status status = X->starts ? turn(dual, 0) : GD_NO_MEMORY;
-    for (int64_t j = 0; !status && j < d; j++) X->starts[j + 2] += X->starts[j + 1];
-    X->n_entries = status ? 0 : X->starts[d + 1];
-    if (status || !X->n_entries) return status;
-    X->rows = gd_alloc(X->n_entries, sizeof *X->rows);
-    X->values = gd_alloc(X->n_entries, sizeof *X->values);
-    if (!X->rows || !X->values) return GD_NO_MEMORY;
-    status = turn(dual, 1);
-    for (int64_t e = 0; e < X->n_entries; e++) probe += 0.0 * X->values[e];
-    *usable = !status && probe == 0.0;
-    return status;
-}
-
-/* Parts of about as many entries: how many there are depends on the data alone, not on the threads. */
-static void cut_columns(gd_dual *dual) {
-    const gd_turned *X = &dual->X;
-    int64_t j = 0;
-    for (int64_t part = 0; part < dual->n_parts; part++) {
-        while (j < X->d && X->starts[j] < X->n_entries / dual->n_parts * part) j++;
-        dual->bounds[part] = part ? j : 0;
-    }
-    dual->bounds[dual->n_parts] = X->d;
-}
-
 /* ---- memory ------------------------------------------------------------------------------------------------------------ */
 
-static void cut_vector(gd_cutter *cutter, const gd_dual *dual, gd_dual_vector *v) {
-    v->a = gd_cut(cutter, dual->size, 8), v->z = gd_cut(cutter, dual->size, 8), v->b = gd_cut(cutter, dual->k, 8);
+static void cut_vector(gd_cutter *cutter, const gd_product *product, gd_dual_vector *v) {
+    v->a = gd_cut(cutter, product->size, 8), v->z = gd_cut(cutter, product->size, 8), v->b = gd_cut(cutter, product->k, 8);
 }
 
-static int64_t sweep_tasks(const gd_dual *dual) { return dual->strips * ((dual->n_rows + SWEEP_ROWS - 1) / SWEEP_ROWS); }
+static int64_t sweep_pieces(const gd_dual *dual) { return (dual->product.n_rows + SWEEP_ROWS - 1) / SWEEP_ROWS; }
+
+static int64_t count_blocks(const gd_dual *dual) { return (dual->engine.problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS; }
 
 static void cut_all(gd_dual *dual, gd_cutter *cutter) {
     gd_dual_vector *vectors[] = {&dual->at, &dual->along, &dual->gradient, &dual->before};
-    int64_t wide = dual->strips * dual->lanes, n_blocks = (dual->engine.problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS;
-    for (int i = 0; i < 4; i++) cut_vector(cutter, dual, vectors[i]);
-    dual->parts = gd_cut(cutter, dual->n_parts * dual->size, 8);
-    dual->part_sums = gd_cut(cutter, dual->n_parts * 2 * wide, 8);
-    dual->outs = gd_cut(cutter, n_blocks * (3 + dual->k), 8);
-    dual->sums = gd_cut(cutter, sweep_tasks(dual), sizeof *dual->sums);
-    dual->bounds = gd_cut(cutter, dual->n_parts + 1, 8);
-    dual->totals = gd_cut(cutter, wide, 8), dual->center_along = gd_cut(cutter, wide, 8), dual->bend = gd_cut(cutter, dual->k, 8);
-    dual->X.center = gd_cut(cutter, dual->X.d, 8);
+    for (int i = 0; i < 4; i++) cut_vector(cutter, &dual->product, vectors[i]);
+    gd_product_cut(&dual->product, cutter);
+    dual->outs = gd_cut(cutter, count_blocks(dual) * (3 + dual->product.k), 8);
+    dual->sums = gd_cut(cutter, dual->product.strips * sweep_pieces(dual), sizeof *dual->sums);
+    dual->bend = gd_cut(cutter, dual->product.k, 8);
 }
 
-static gd_status allocate(gd_dual *dual) {
-    int64_t k = dual->k = dual->engine.problem.n_outputs;
-    dual->lanes = k == 1 ? 1 : GD_LANES_D, dual->strips = (k + dual->lanes - 1) / dual->lanes;
-    dual->n_rows = dual->engine.problem.n + (dual->start != NULL), dual->size = dual->strips * dual->n_rows * dual->lanes;
-    int64_t most = dual->strips > FEW_STRIPS ? FEW_PARTS : MANY_PARTS; /* each part costs a vector */
-    dual->n_parts = gd_max(1, gd_min(most, dual->X.n_entries / (8 * dual->n_rows)));
+/* *usable 0: too much for it. */
+static gd_status allocate(gd_dual *dual, int *usable) {
+    gd_product_shape(&dual->product, dual->engine.problem.n_outputs);
     gd_cutter cutter = {NULL, 0};
     cut_all(dual, &cutter);
-    if (cutter.used < 0 || !(dual->arena = gd_alloc(cutter.used, 1))) return GD_NO_MEMORY;
+    *usable = cutter.used >= 0 && cutter.used <= GD_MOST_TURNED;
+    if (!*usable) return GD_OK;
+    if (!(dual->arena = gd_alloc(cutter.used, 1))) return GD_NO_MEMORY;
     cutter = (gd_cutter){dual->arena, 0};
     cut_all(dual, &cutter);
-    cut_columns(dual);
+    gd_product_divide(&dual->product);
     return GD_OK;
 }
 
 static void release(gd_dual *dual) {
-    gd_release(dual->arena), gd_release(dual->X.starts), gd_release(dual->X.rows), gd_release(dual->X.values);
+    gd_release(dual->arena), gd_turned_release(&dual->product.X);
     gd_engine_free(&dual->engine);
 }
 
@@ -158,19 +107,19 @@ typedef struct gd_sweep_job { gd_dual *dual; gd_sweep sweep; } gd_sweep_job;
 static void sweep_task(void *context, int64_t task, int worker) {
     const gd_sweep_job *job = context;
     gd_dual *dual = job->dual;
-    int64_t pieces = (dual->n_rows + SWEEP_ROWS - 1) / SWEEP_ROWS, strip = task / pieces, row = task % pieces * SWEEP_ROWS;
-    int64_t base = strip * dual->n_rows;
+    int64_t pieces = sweep_pieces(dual), strip = task / pieces, row = task % pieces * SWEEP_ROWS;
+    int64_t base = strip * dual->product.n_rows;
     (void)worker;
     dual->sums[task] = (gd_dual_sums){0};
-    job->sweep(dual, (base + row) * dual->lanes, (base + gd_min(row + SWEEP_ROWS, dual->n_rows)) * dual->lanes, strip, &dual->sums[task]);
+    job->sweep(dual, (base + row) * dual->product.lanes, (base + gd_min(row + SWEEP_ROWS, dual->product.n_rows)) * dual->product.lanes, strip, &dual->sums[task]);
 }
 
 /* first and second of all tasks, in order. */
 static gd_dual_sums sweep(gd_dual *dual, gd_sweep what) {
     gd_sweep_job job = {dual, what};
     gd_dual_sums all = {0};
-    int64_t tasks = sweep_tasks(dual);
-    gd_parallel(tasks, sweep_task, &job, dual->size < 1 << 16 ? 1 : dual->engine.n_threads);
+    int64_t tasks = dual->product.strips * sweep_pieces(dual);
+    gd_parallel(tasks, sweep_task, &job, dual->product.size < SMALL ? 1 : dual->engine.n_threads);
     for (int64_t task = 0; task < tasks; task++) all.first += dual->sums[task].first, all.second += dual->sums[task].second;
     return all;
 }
@@ -192,12 +141,12 @@ static void advance(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_d
 /* gradient.z from the parts of a product. Sums: <gradient, gradient>, <gradient, before>. */
 static void gather(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums) {
     double *restrict z = dual->gradient.z;
-    const double *restrict a = dual->gradient.a, *restrict before = dual->before.z, *center = dual->center_along + strip * dual->lanes;
-    int64_t mask = dual->lanes - 1, end = ((strip + 1) * dual->n_rows - (dual->start != NULL)) * dual->lanes; /* the start has no centre */
+    const double *restrict a = dual->gradient.a, *restrict before = dual->before.z, *center = dual->product.center_along + strip * dual->product.lanes;
+    int64_t mask = dual->product.lanes - 1, end = ((strip + 1) * dual->product.n_rows - (dual->product.start != NULL)) * dual->product.lanes; /* the start has no centre */
     double dot[GD_LANES_D] = {0.0}, other[GD_LANES_D] = {0.0};
-    for (int64_t i = from; i < to; i++) z[i] = dual->parts[i];
-    for (int64_t part = 1; part < dual->n_parts; part++) {
-        const double *restrict more = dual->parts + part * dual->size;
+    for (int64_t i = from; i < to; i++) z[i] = dual->product.parts[i];
+    for (int64_t part = 1; part < dual->product.n_parts; part++) {
+        const double *restrict more = dual->product.parts + part * dual->product.size;
         for (int64_t i = from; i < to; i++) z[i] += more[i];
     }
     for (int64_t i = from; i < gd_min(to, end); i++) z[i] -= center[i & mask];
@@ -218,53 +167,6 @@ static void bend_line(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd
     for (int l = 0; l < GD_LANES_D; l++) sums->first += dot[l], sums->second += own[l];
 }
 
-static void find_totals(gd_dual *dual, const double *A) {
-    int64_t lanes = dual->lanes, n = dual->engine.problem.n;
-    for (int64_t strip = 0; strip < dual->strips; strip++) {
-        double sums[GD_LANES_D] = {0.0};
-        const double *a = A + strip * dual->n_rows * lanes;
-        for (int64_t i = 0; i < n * lanes; i++) sums[i % lanes] += a[i];
-        memcpy(dual->totals + strip * lanes, sums, sizeof *sums * (size_t)lanes);
-    }
-}
-
-/* ---- products -------------------------------------------------------------------------------------------------------------- */
-
-typedef struct gd_product_job { gd_dual *dual; const double *A; double *coef; } gd_product_job;
-
-static void product_task(void *context, int64_t task, int worker) {
-    const gd_product_job *job = context;
-    gd_dual *dual = job->dual;
-    int64_t strip = task % dual->strips, part = task / dual->strips, lanes = dual->lanes, d = dual->X.d;
-    int64_t at = strip * dual->n_rows * lanes, first = strip * lanes, step = 4096; /* columns between two looks at the clock */
-    double *Z = dual->parts + part * dual->size + at, *sums = dual->part_sums + (part * dual->strips + strip) * 2 * lanes;
-    gd_strip of = {.A = job->A + at, .sum = dual->totals + first, .Z = Z, .start = dual->start ? dual->start + first * d : NULL,
-                   .coef = job->coef ? job->coef + first * d : NULL, .n_rows = dual->n_rows,
-                   .outputs = gd_min(lanes, dual->k - first), .along = sums, .square = sums + lanes};
-    memset(Z, 0, sizeof *Z * (size_t)(dual->n_rows * lanes));
-    memset(sums, 0, sizeof *sums * (size_t)(2 * lanes));
-    for (int64_t j = dual->bounds[part]; j < dual->bounds[part + 1] && !gd_engine_ends(&dual->engine, worker); j += step)
-        dual->engine.kernels->strip_products(&dual->X, lanes, &of, j, gd_min(j + step, dual->bounds[part + 1]));
-}
-
-/* The parts = X (X - c)'A, and c.w, w.w. coef, unless NULL: w. */
-static gd_status multiply(gd_dual *dual, const double *A, double *coef) {
-    gd_product_job job = {dual, A, coef};
-    int64_t wide = dual->strips * dual->lanes;
-    find_totals(dual, A);
-    gd_parallel(dual->n_parts * dual->strips, product_task, &job, dual->engine.n_threads);
-    dual->engine.rows_read += (double)dual->engine.problem.n;
-    dual->square = 0.0;
-    memset(dual->center_along, 0, sizeof *dual->center_along * (size_t)wide);
-    for (int64_t part = 0; part < dual->n_parts; part++)
-        for (int64_t i = 0; i < wide; i++) {
-            int64_t strip = i / dual->lanes, lane = i % dual->lanes;
-            const double *sums = dual->part_sums + (part * dual->strips + strip) * 2 * dual->lanes + lane;
-            dual->center_along[i] += sums[0], dual->square += sums[dual->lanes];
-        }
-    return gd_engine_state(&dual->engine);
-}
-
 /* ---- errors ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct gd_rows_job { gd_dual *dual; gd_line line; double *s; } gd_rows_job;
@@ -274,8 +176,8 @@ static void slopes_task(void *context, int64_t block, int worker) {
     gd_dual *dual = job->dual;
     gd_engine *engine = &dual->engine;
     int64_t first = block * GD_BLOCK_ROWS, count = gd_min(GD_BLOCK_ROWS, engine->problem.n - first);
-    double *out = dual->outs + block * (3 + dual->k);
-    memset(out, 0, sizeof *out * (size_t)(3 + dual->k));
+    double *out = dual->outs + block * (3 + dual->product.k);
+    memset(out, 0, sizeof *out * (size_t)(3 + dual->product.k));
     if (gd_engine_ends(engine, worker)) return;
     if (job->s) engine->kernels->line_bends(&engine->pass, &engine->scratch[worker], &job->line, first, count, job->s, out + 3);
     else engine->kernels->line_slopes(&engine->pass, &engine->scratch[worker], &job->line, first, count, dual->gradient.a, out);
@@ -283,11 +185,11 @@ static void slopes_task(void *context, int64_t block, int worker) {
 
 /* The sums over all rows at `at` + t `along`, in outs (3 + k); s (n): those of line_bends instead. */
 static gd_status add_up_rows(gd_dual *dual, double t, double *s) {
-    gd_rows_job job = {dual, {dual->at.z, dual->along.z, t, dual->n_rows, dual->lanes}, s};
-    int64_t n_blocks = (dual->engine.problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS;
-    for (int64_t c = 0; c < dual->k; c++) dual->engine.bias[c] = dual->at.b[c] + t * dual->along.b[c];
+    gd_rows_job job = {dual, {dual->at.z, dual->along.z, t, dual->product.n_rows, dual->product.lanes}, s};
+    int64_t n_blocks = count_blocks(dual);
+    for (int64_t c = 0; c < dual->product.k; c++) dual->engine.bias[c] = dual->at.b[c] + t * dual->along.b[c];
     gd_parallel(n_blocks, slopes_task, &job, dual->engine.n_threads);
-    gd_sum_tree(n_blocks, 3 + dual->k, dual->outs);
+    gd_sum_tree(n_blocks, 3 + dual->product.k, dual->outs);
     return gd_engine_state(&dual->engine);
 }
 
@@ -298,7 +200,7 @@ static gd_status evaluate(gd_dual *dual, double t, double *error, double *slope)
     dual->total = out[1] > 0.0 ? out[1] : INFINITY;
     *error = out[0] / dual->total + 0.5 * l2 * (dual->at_at + t * (2.0 * dual->at_along + t * dual->along_along));
     *slope = out[2] / dual->total + l2 * (dual->at_along + t * dual->along_along);
-    for (int64_t c = 0; c < dual->k; c++) *slope += out[3 + c] / dual->total * dual->along.b[c];
+    for (int64_t c = 0; c < dual->product.k; c++) *slope += out[3 + c] / dual->total * dual->along.b[c];
     return status;
 }
 
@@ -308,14 +210,14 @@ static gd_status evaluate(gd_dual *dual, double t, double *error, double *slope)
  * <gradient, before>; both by the preconditioner, <gradient, gradient> in *own. */
 static gd_status arrive(gd_dual *dual, double *own, double *dot) {
     const gd_problem *problem = &dual->engine.problem;
-    int64_t k = dual->k;
+    int64_t k = dual->product.k;
     dual->at_at = sweep(dual, advance).first;
     for (int64_t c = 0; c < k; c++) dual->at.b[c] += dual->t * dual->along.b[c];
     for (int64_t c = 0; c < k; c++) dual->gradient.b[c] = problem->fit_intercept ? dual->outs[3 + c] / dual->total : 0.0;
-    gd_status status = multiply(dual, dual->gradient.a, NULL);
+    gd_status status = gd_multiply(&dual->product, dual->gradient.a, NULL, 1);
     gd_dual_sums of = sweep(dual, gather);
     *own = of.first / dual->scale, *dot = of.second / dual->scale;
-    dual->gap = 0.5 * dual->square / problem->l2;
+    dual->gap = 0.5 * dual->product.square / problem->l2;
     for (int64_t c = 0; c < k; c++) {
         double g = dual->gradient.b[c];
         *own += g * g / dual->bend[c], *dot += g * dual->before.b[c] / dual->bend[c], dual->gap += 0.5 * g * g / dual->bend[c];
@@ -325,10 +227,10 @@ static gd_status arrive(gd_dual *dual, double *own, double *dot) {
 
 /* How long the gradient was, in weights, from which the line sets out: with a bias the centre has a part in it. */
 static double gradient_norm(const gd_dual *dual) {
-    double square = dual->square, center = gd_dot(dual->X.d, dual->X.center, dual->X.center);
-    for (int64_t c = 0; c < dual->k; c++) {
+    double square = dual->product.square, center = gd_dot(dual->product.X.d, dual->product.X.center, dual->product.X.center);
+    for (int64_t c = 0; c < dual->product.k; c++) {
         double g = dual->before.b[c];
-        square += g * (2.0 * dual->center_along[c] + (center + 1.0) * g);
+        square += g * (2.0 * dual->product.center_along[c] + (center + 1.0) * g);
     }
     return sqrt(fmax(square, 0.0));
 }
@@ -343,7 +245,7 @@ static void set_line(gd_dual *dual, double share, double slope) {
     dual->t = share;
     gd_dual_sums of = sweep(dual, bend_line);
     dual->at_along = of.first, dual->along_along = of.second, dual->slope = slope;
-    for (int64_t c = 0; c < dual->k; c++) dual->along.b[c] = share * dual->along.b[c] - dual->gradient.b[c] / dual->bend[c];
+    for (int64_t c = 0; c < dual->product.k; c++) dual->along.b[c] = share * dual->along.b[c] - dual->gradient.b[c] / dual->bend[c];
     swap_gradients(dual);
 }
 
@@ -360,8 +262,8 @@ static gd_status restart(gd_dual *dual) {
 /* E's curvature along the weights of the gradient, by a difference of slopes: the preconditioner. Then along that line for good. */
 static gd_status find_scale(gd_dual *dual) {
     double error, slope, largest = 0.0, own = dual->along_along;
-    for (int64_t c = 0; c < dual->k; c++) dual->along.b[c] = 0.0;
-    for (int64_t i = 0; i < dual->size; i++) largest = fmax(largest, fabs(dual->along.z[i]));
+    for (int64_t c = 0; c < dual->product.k; c++) dual->along.b[c] = 0.0;
+    for (int64_t i = 0; i < dual->product.size; i++) largest = fmax(largest, fabs(dual->along.z[i]));
     gd_status status = GD_OK;
     if (largest > 0.0 && own > 0.0) {
         double t = 1e-4 / largest;
@@ -371,7 +273,7 @@ static gd_status find_scale(gd_dual *dual) {
     }
     swap_gradients(dual);
     own /= dual->scale;
-    for (int64_t c = 0; c < dual->k; c++) own += dual->gradient.b[c] * dual->gradient.b[c] / dual->bend[c];
+    for (int64_t c = 0; c < dual->product.k; c++) own += dual->gradient.b[c] * dual->gradient.b[c] / dual->bend[c];
     set_line(dual, 0.0, -own);
     return status;
 }
@@ -413,11 +315,11 @@ static gd_status take_step(gd_dual *dual, int *found) {
 
 /* ---- the descent -------------------------------------------------------------------------------------------------------- */
 
-/* Weights at `at`, in the caller's coordinates, and their scores, in parts. */
-static gd_status find_weights(gd_dual *dual) {
+/* Weights at `at`, in the caller's coordinates; their scores, if wanted, in parts. */
+static gd_status find_weights(gd_dual *dual, int scores) {
     double *weights = dual->run->state->weights, *bias = weights + dual->run->n_coef;
-    gd_status status = multiply(dual, dual->at.a, weights);
-    for (int64_t c = 0; c < dual->k; c++) bias[c] = dual->at.b[c] - dual->center_along[c];
+    gd_status status = gd_multiply(&dual->product, dual->at.a, weights, scores);
+    for (int64_t c = 0; c < dual->product.k; c++) bias[c] = dual->at.b[c] - dual->product.center_along[c];
     return status;
 }
 
@@ -425,7 +327,7 @@ static gd_status find_weights(gd_dual *dual) {
 static gd_status look_back(gd_dual *dual) {
     double ignored;
     gd_dual_vector kept = dual->gradient;
-    gd_status status = find_weights(dual);
+    gd_status status = find_weights(dual, 1);
     dual->gradient.a = dual->at.a, dual->gradient.z = dual->at.z;
     dual->at_at = sweep(dual, gather).first;
     dual->gradient = kept;
@@ -434,7 +336,7 @@ static gd_status look_back(gd_dual *dual) {
 
 /* Means of the columns, weighted as the rows are. */
 static void find_center(gd_dual *dual, const double *s) {
-    gd_turned *X = &dual->X;
+    gd_turned *X = &dual->product.X;
     double sum = 0.0;
     for (int64_t i = 0; i < dual->engine.problem.n; i++) sum += s[i];
     for (int64_t j = 0; dual->engine.problem.fit_intercept && sum > 0.0 && j < X->d; j++) {
@@ -446,21 +348,21 @@ static void find_center(gd_dual *dual, const double *s) {
 /* Biases of the best constant model, or the given ones; E's curvature along them; the centre; weights to start from. */
 static gd_status set_out(gd_dual *dual) {
     const gd_problem *problem = &dual->engine.problem;
-    int64_t k = dual->k, d = dual->X.d;
-    double top = 0.0, slope, *bias = dual->run->state->weights + dual->run->n_coef, *s = dual->parts;
+    int64_t k = dual->product.k, d = dual->product.X.d;
+    double top = 0.0, slope, *bias = dual->run->state->weights + dual->run->n_coef, *s = dual->product.parts;
     memcpy(dual->at.b, bias, sizeof *bias * (size_t)k);
     gd_status status = evaluate(dual, 0.0, &dual->error, &slope);
-    if (problem->fit_intercept && !dual->start && gd_norm(k, bias) == 0.0)
+    if (problem->fit_intercept && !dual->product.start && gd_norm(k, bias) == 0.0)
         for (int64_t c = 0; c < k; c++) dual->at.b[c] = gd_walk_best_bias(problem, dual->outs[3 + c] / dual->total);
     if (!status) status = add_up_rows(dual, 0.0, s);
     for (int64_t c = 0; c < k; c++) dual->bend[c] = dual->outs[3 + c] / dual->total, top = fmax(top, dual->bend[c]);
     for (int64_t c = 0; c < k; c++) dual->bend[c] = top > 0.0 && isfinite(top) ? fmax(dual->bend[c], 1e-6 * top) : 1.0;
     find_center(dual, s);
     dual->scale = dual->first = 1.0;
-    if (!dual->start || status) return status;
+    if (!dual->product.start || status) return status;
     for (int64_t c = 0; c < k; c++) {
-        dual->at.a[gd_strip_place(dual->n_rows, dual->lanes, c, problem->n)] = 1.0;
-        dual->at.b[c] += gd_dot(d, dual->X.center, dual->start + c * d);
+        dual->at.a[gd_strip_place(dual->product.n_rows, dual->product.lanes, c, problem->n)] = 1.0;
+        dual->at.b[c] += gd_dot(d, dual->product.X.center, dual->product.start + c * d);
     }
     return look_back(dual);
 }
@@ -468,7 +370,7 @@ static gd_status set_out(gd_dual *dual) {
 static gd_status record(gd_dual *dual, int seen, int *stop) {
     gd_run *run = dual->run;
     double norm = gradient_norm(dual);
-    gd_status status = seen ? find_weights(dual) : GD_OK;
+    gd_status status = seen ? find_weights(dual, 0) : GD_OK;
     run->state->t++;
     return status ? status : gd_run_record(run, run->state->weights, dual->error, norm, dual->t, stop);
 }
@@ -508,7 +410,7 @@ static gd_status descend(gd_dual *dual, int seen, int *there) {
         if (!status) status = take_step(dual, &found);
         if (!status && found) status = record(dual, seen, &stop);
     }
-    return status ? status : find_weights(dual);
+    return status ? status : find_weights(dual, 0);
 }
 
 static gd_status descend_from(gd_dual *dual, int seen, int *there) {
@@ -524,20 +426,20 @@ static gd_status descend_from(gd_dual *dual, int seen, int *there) {
 }
 
 gd_status gd_descend_dual(gd_run *run, const gd_problem *problem, const gd_problem *validation, const gd_hooks *hooks, int *there) {
-    gd_dual dual = {.run = run};
+    gd_dual dual = {.run = run, .product.engine = &dual.engine};
     gd_problem fine = *problem;
     double *start = NULL;
     int usable = 0;
     fine.double_lanes = 1;
     *there = 0;
     gd_status status = gd_engine_init(&dual.engine, &fine, run->settings->n_threads, hooks);
-    if (!status) status = turn_rows(&dual, &usable);
+    if (!status) status = gd_turn(&dual.engine, &dual.product.X, &usable);
     if (!status && usable && gd_norm(run->n_coef, run->state->weights) != 0.0) {
         if (!(start = gd_alloc(run->n_coef, 8))) status = GD_NO_MEMORY;
         else memcpy(start, run->state->weights, sizeof *start * (size_t)run->n_coef);
-        dual.start = start;
+        dual.product.start = start;
     }
-    if (!status && usable) status = allocate(&dual);
+    if (!status && usable) status = allocate(&dual, &usable);
     if (!status && usable && validation) status = gd_engine_init(&run->validation, validation, run->settings->n_threads, hooks);
     if (!status && usable) status = descend_from(&dual, validation || run->on_epoch || run->settings->keep_path, there);
     if (!status && *there) status = gd_run_answer(run, problem, hooks);
