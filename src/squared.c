@@ -229,12 +229,20 @@ static void fit_model(const gd_squared *all, const gd_turn *turn, gd_quadratic_r
     all->fits[turn->model] = fit;
 }
 
+/* After v (k, d_pad) and a (q_pad) of the same thread. */
+static gd_quadratic_room room_of(gd_squared *all, int worker) {
+    gd_engine *engine = &all->moments.engine;
+    gd_quadratic_room room = {.kernels = engine->kernels, .engine = engine, .worker = worker, .effort = INFINITY};
+    double *after = all->room + worker * all->room_size + all->k * all->d_pad + all->moments.q_pad;
+    gd_quadratic_room_cut(&room, all->d, all->d_pad, after);
+    return room;
+}
+
 static void fit_task(void *context, int64_t task, int worker) {
     gd_squared *all = context;
     gd_engine *engine = &all->moments.engine;
     double *v = all->room + worker * all->room_size, *a = v + all->k * all->d_pad;
-    gd_quadratic_room room = {.kernels = engine->kernels, .engine = engine, .worker = worker, .effort = INFINITY};
-    gd_quadratic_room_cut(&room, all->d, all->d_pad, a + all->moments.q_pad);
+    gd_quadratic_room room = room_of(all, worker);
     memset(v, 0, sizeof *v * (size_t)(all->k * all->d_pad));
     for (int64_t c = 0; all->start && c < all->k; c++)
         for (int64_t j = 0; j < all->d; j++) v[c * all->d_pad + j] = all->start[c * all->d + j] / all->moments.scale[j];
@@ -345,46 +353,45 @@ static gd_status note_start(gd_run *run, const gd_squared *all, double *room, do
     return isfinite(*error) ? note(run, room, *error, gd_norm(run->size, run->gradient), 0.0, stop) : GD_NOT_FINITE;
 }
 
-/* The factor of the last model, as it was left. */
-static gd_quadratic_room last_room(const gd_squared *all) {
-    gd_quadratic_room room;
-    gd_quadratic_room_cut(&room, all->d, all->d_pad, all->room + all->k * all->d_pad + all->moments.q_pad);
-    return room;
-}
-
 /* Does a pass have nothing to add? Rounding of the sums, some 1e-14 of them, is then far below what of each column neither its mean nor
  * other columns explain, and what of y the model does not. */
-static int are_clear(const gd_squared *all) {
+static int are_clear(gd_squared *all) {
     const gd_training *t = &all->trainings[0];
     int64_t d = all->d, d_pad = all->d_pad;
     double square = 0.0;
-    if (is_chained(all, 0) || all->settings->tol < LEAST_TOL) return 0;
+    gd_quadratic_room room = room_of(all, 0); /* where the only model was fitted: its factor is there still */
+    if (all->settings->tol < LEAST_TOL) return 0;
     for (int64_t c = 0; c < all->k; c++) square += t->yy[c] + t->y[c] * t->y[c] / OFF_CENTER;
     for (int64_t j = 0; j < d; j++)
         if (t->u[j] * t->u[j] > OFF_CENTER * t->H[j * d_pad + j]) return 0;
-    return all->fits->error > SMALL * square && gd_cholesky_least_share(d, d_pad, last_room(all).factor) > CLEAR;
+    if (!(all->fits->error > SMALL * square)) return 0;
+    if (is_chained(all, 0)) { /* it may be that of some columns */
+        gd_quadratic q = quadratic_of(all, t, &all->grid->models[0], 0);
+        gd_quadratic_factorise(&q, &room);
+    }
+    return gd_cholesky_least_share(d, d_pad, room.factor) > CLEAR;
 }
 
 /* |dE / dw| at the answer, as moments have it; of the bias there is nothing left. */
-static double gradient_norm(const gd_squared *all) {
+static double gradient_norm(const gd_run *run, const gd_squared *all) {
     const gd_training *t = &all->trainings[0];
-    double square = 0.0, l2 = all->grid->models[0].l2;
+    double ignored = 0.0, l2 = all->grid->models[0].l2;
     for (int64_t c = 0; c < all->k; c++)
         for (int64_t j = 0; j < all->d; j++) {
             double g = gd_dot(all->d, t->H + j * all->d_pad, all->room + c * all->d_pad) + t->b[c * all->d_pad + j];
-            g = g / all->moments.scale[j] + l2 * all->weights[c * all->d + j];
-            square += g * g;
+            run->gradient[c * all->d + j] = g / all->moments.scale[j] + l2 * all->weights[c * all->d + j];
         }
-    return sqrt(square);
+    gd_add_l1(&run->engine.problem, all->weights, &ignored, run->gradient);
+    return gd_norm(run->n_coef, run->gradient);
 }
 
 /* Where columns are nearly combinations of others, H is but damping along some direction, and moments cannot tell what is left there: then
  * the slope of E down the gradient of a pass has to be rounding. */
-static int is_hiding(const gd_squared *all, const double *gradient, double error) {
+static int is_hiding(gd_squared *all, const double *gradient, double error) {
     const gd_moments *moments = &all->moments;
     const gd_training *t = &all->trainings[0];
     int64_t d = all->d, d_pad = all->d_pad;
-    gd_quadratic_room room = last_room(all);
+    gd_quadratic_room room = room_of(all, 0);
     if (is_chained(all, 0) || !gd_cholesky_is_damped(d, d_pad, room.factor)) return 0;
     for (int64_t c = 0; c < all->k; c++) {
         double bias = gradient[all->k * d + c], mean = t->y[c] + moments->center[d + 1 + c];
@@ -400,7 +407,7 @@ static int is_hiding(const gd_squared *all, const double *gradient, double error
 
 /* Moments have half of the digits of X: where hardly anything of y is left, they cannot tell how much. And that the gap is told with their
  * rounding is not all: E by a pass has to be what they say. */
-static gd_status look_back(gd_run *run, const gd_squared *all, double *error, double *norm, int *there) {
+static gd_status look_back(gd_run *run, gd_squared *all, double *error, double *norm, int *there) {
     double square = 0.0, tol = run->settings->tol, enough = fmax(tol, run->engine.pass.narrow ? 1e-6 : 1e-12);
     for (int64_t c = 0; c < all->k; c++) square += all->trainings[0].yy[c];
     gd_status status = gd_engine_evaluate(&run->engine, all->weights, error, run->gradient);
@@ -459,7 +466,7 @@ gd_status gd_descend_moments(gd_run *run, int *there) {
     run->engine.rows_read += (double)problem->n;
     run->report->missing_threads += fit.missing_threads;
     int converged = !status && fit.reason == GD_STOP_CONVERGED;
-    if (converged && are_clear(&all)) error = fit.error, norm = gradient_norm(&all), *there = 1;
+    if (converged && are_clear(&all)) error = fit.error, norm = gradient_norm(run, &all), *there = 1;
     else if (!status) status = widen_lanes(run, &all);
     if (!status && converged && !*there) status = look_back(run, &all, &error, &norm, there);
     if (!status && *there) status = note_both(run, &all, error, norm, weights + run->size);
