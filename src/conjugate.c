@@ -97,7 +97,6 @@ static gd_status set_out(gd_conjugate *all, int *stop) {
     }
     if (status || !isfinite(all->error) || !gd_all_finite(all->metric.size, all->r)) return status ? status : GD_NOT_FINITE;
     begin(all);
-    run->best_monitor = INFINITY;
     return note(all, stop);
 }
 

@@ -25,10 +25,11 @@
 #include "updates.h"
 #include "walk.h"
 
-enum { SOON = 50 /* steps after which there has to be progress */, MOST_TRIALS = 30, MOST_LOOKS = 3 };
+enum { SOON = 50 /* steps after which there has to be progress */, MOST_TRIALS = 30, MOST_LOOKS = 3, MOST_TURNS = 30 };
 enum { SWEEP_ROWS = 2048, SMALL = 1 << 16 /* numbers of a vector that one thread sweeps over */ };
 
 static const double FLAT = 0.1 /* of the slope at its start: the minimum of a line */, SURE = 0.9 /* of tol: the rest is for rounding */;
+static const double ROUGHLY = 1e-6, LEAST_SHARE = 1e-8; /* of E, and of tol E: what biases may leave */
 
 /* Coefficients, scores and biases of some weights: (strips, n_rows, lanes) twice, (k). */
 typedef struct gd_dual_vector { double *a, *z, *b; } gd_dual_vector;
@@ -119,7 +120,7 @@ static gd_dual_sums sweep(gd_dual *dual, gd_sweep what) {
     gd_sweep_job job = {dual, what};
     gd_dual_sums all = {0};
     int64_t tasks = dual->product.strips * sweep_pieces(dual);
-    gd_parallel(tasks, sweep_task, &job, dual->product.size < SMALL ? 1 : dual->engine.n_threads);
+    dual->engine.missing_threads += gd_parallel(tasks, sweep_task, &job, dual->product.size < SMALL ? 1 : dual->engine.n_threads);
     for (int64_t task = 0; task < tasks; task++) all.first += dual->sums[task].first, all.second += dual->sums[task].second;
     return all;
 }
@@ -188,9 +189,13 @@ static gd_status add_up_rows(gd_dual *dual, double t, double *s) {
     gd_rows_job job = {dual, {dual->at.z, dual->along.z, t, dual->product.n_rows, dual->product.lanes}, s};
     int64_t n_blocks = count_blocks(dual);
     for (int64_t c = 0; c < dual->product.k; c++) dual->engine.bias[c] = dual->at.b[c] + t * dual->along.b[c];
-    gd_parallel(n_blocks, slopes_task, &job, dual->engine.n_threads);
+    dual->engine.missing_threads += gd_parallel(n_blocks, slopes_task, &job, dual->engine.n_threads);
     gd_sum_tree(n_blocks, 3 + dual->product.k, dual->outs);
     return gd_engine_state(&dual->engine);
+}
+
+static int64_t start_place(const gd_dual *dual, int64_t c) {
+    return gd_strip_place(dual->product.n_rows, dual->product.lanes, c, dual->engine.problem.n);
 }
 
 /* E and its slope there, and the slopes of the rows, in gradient.a. */
@@ -201,6 +206,7 @@ static gd_status evaluate(gd_dual *dual, double t, double *error, double *slope)
     *error = out[0] / dual->total + 0.5 * l2 * (dual->at_at + t * (2.0 * dual->at_along + t * dual->along_along));
     *slope = out[2] / dual->total + l2 * (dual->at_along + t * dual->along_along);
     for (int64_t c = 0; c < dual->product.k; c++) *slope += out[3 + c] / dual->total * dual->along.b[c];
+    for (int64_t c = 0; dual->product.start && c < dual->product.k; c++) dual->gradient.a[start_place(dual, c)] = 0.0; /* no error of its own */
     return status;
 }
 
@@ -249,10 +255,20 @@ static void set_line(gd_dual *dual, double share, double slope) {
     swap_gradients(dual);
 }
 
+/* E's curvature along each bias where we are. */
+static gd_status find_bends(gd_dual *dual) {
+    double top = 0.0;
+    gd_status status = add_up_rows(dual, 0.0, dual->product.parts);
+    for (int64_t c = 0; c < dual->product.k; c++) dual->bend[c] = dual->outs[3 + c] / dual->total, top = fmax(top, dual->bend[c]);
+    for (int64_t c = 0; c < dual->product.k; c++) dual->bend[c] = top > 0.0 && isfinite(top) ? fmax(dual->bend[c], 1e-6 * top) : 1.0;
+    return status;
+}
+
 /* From where we are, as if from the start. */
 static gd_status restart(gd_dual *dual) {
     double own, dot, slope;
-    gd_status status = evaluate(dual, 0.0, &dual->error, &slope);
+    gd_status status = find_bends(dual);
+    if (!status) status = evaluate(dual, 0.0, &dual->error, &slope);
     dual->t = 0.0;
     if (!status) status = arrive(dual, &own, &dot);
     if (!status) set_line(dual, 0.0, -own);
@@ -278,8 +294,9 @@ static gd_status find_scale(gd_dual *dual) {
     return status;
 }
 
-/* To the minimum of the line, by secants of its slope, which is known without a read of X. E is convex: a slope that has changed sign has
- * passed it. *found 0: rounding is all that is left. */
+/* To the minimum of the line, by secants of its slope, which is known without a read of X, and every third time by halves: with kinks in
+ * the slope secants may leave one end where it is. E is convex: a slope that has changed sign has passed it. *found 0: rounding is all
+ * that is left. */
 static gd_status search_line(gd_dual *dual, double *end, int *found) {
     double low = 0.0, low_slope = dual->slope, high = INFINITY, high_slope = 0.0, t = dual->first, start = dual->slope, error;
     gd_status status = GD_OK;
@@ -296,7 +313,7 @@ static gd_status search_line(gd_dual *dual, double *end, int *found) {
         else high = t, high_slope = finite ? *end : INFINITY;
         if (isinf(high)) t *= *end > start ? fmin(fmax(start / (start - *end), 1.1), 4.0) : 4.0;
         else if (isinf(high_slope)) t = low + 0.1 * (high - low);
-        else t = low + (high - low) * fmin(fmax(low_slope / (low_slope - high_slope), 0.05), 0.95);
+        else t = low + (high - low) * (trial % 3 == 2 ? 0.5 : fmin(fmax(low_slope / (low_slope - high_slope), 0.05), 0.95));
     }
     return status;
 }
@@ -310,6 +327,42 @@ static gd_status take_step(gd_dual *dual, int *found) {
     double share = fmax((own - dot) / (end - start), 0.0);
     if (!(share * end < own)) share = 0.0; /* no way down */
     if (!status) set_line(dual, share, share * end - own);
+    return status;
+}
+
+/* ---- biases --------------------------------------------------------------------------------------------------------------- */
+
+/* Biases at their minimum, scores by weights as they are. Then E - E* <= |grad_W E|^2 / 2 l2 holds as it stands: E at the best biases
+ * bends by l2 along weights, too, and has the same gradient. What is left of E by the biases is to be a share of it. The line and the gradients are
+ * lost. */
+static gd_status settle(gd_dual *dual, double share, int *settled, double *moved) {
+    size_t bytes = sizeof(double) * (size_t)dual->product.size;
+    double first = dual->first, end, ignored;
+    gd_status status = GD_OK;
+    int found = 1;
+    *settled = !dual->engine.problem.fit_intercept;
+    if (*settled) return GD_OK;
+    memset(dual->along.a, 0, bytes), memset(dual->along.z, 0, bytes);
+    memset(dual->along.b, 0, sizeof(double) * (size_t)dual->product.k);
+    dual->at_along = dual->along_along = 0.0;
+    for (int turn = 0; !status && found && turn < MOST_TURNS; turn++) {
+        status = find_bends(dual);
+        if (!status) status = evaluate(dual, 0.0, &dual->error, &ignored);
+        dual->slope = 0.0, dual->first = 1.0;
+        for (int64_t c = 0; c < dual->product.k; c++) {
+            double g = dual->outs[3 + c] / dual->total;
+            dual->along.b[c] = -g / dual->bend[c], dual->slope -= g * g / dual->bend[c];
+        }
+        *settled = -dual->slope <= share * fabs(dual->error);
+        if (status || *settled || !isfinite(dual->slope)) break;
+        status = search_line(dual, &end, &found);
+        for (int64_t c = 0; found && c < dual->product.k; c++) {
+            double step = dual->t * dual->along.b[c];
+            dual->at.b[c] += step, *moved = fmax(*moved, fabs(step));
+        }
+    }
+    memset(dual->along.b, 0, sizeof(double) * (size_t)dual->product.k);
+    dual->first = first;
     return status;
 }
 
@@ -345,26 +398,26 @@ static void find_center(gd_dual *dual, const double *s) {
     }
 }
 
-/* Biases of the best constant model, or the given ones; E's curvature along them; the centre; weights to start from. */
+/* The best constant model, or given weights; the centre; the best biases there. */
 static gd_status set_out(gd_dual *dual) {
     const gd_problem *problem = &dual->engine.problem;
     int64_t k = dual->product.k, d = dual->product.X.d;
-    double top = 0.0, slope, *bias = dual->run->state->weights + dual->run->n_coef, *s = dual->product.parts;
+    double slope, *bias = dual->run->state->weights + dual->run->n_coef, *s = dual->product.parts;
+    double moved = 0.0;
+    int ignored;
     memcpy(dual->at.b, bias, sizeof *bias * (size_t)k);
     gd_status status = evaluate(dual, 0.0, &dual->error, &slope);
     if (problem->fit_intercept && !dual->product.start && gd_norm(k, bias) == 0.0)
         for (int64_t c = 0; c < k; c++) dual->at.b[c] = gd_walk_best_bias(problem, dual->outs[3 + c] / dual->total);
     if (!status) status = add_up_rows(dual, 0.0, s);
-    for (int64_t c = 0; c < k; c++) dual->bend[c] = dual->outs[3 + c] / dual->total, top = fmax(top, dual->bend[c]);
-    for (int64_t c = 0; c < k; c++) dual->bend[c] = top > 0.0 && isfinite(top) ? fmax(dual->bend[c], 1e-6 * top) : 1.0;
     find_center(dual, s);
     dual->scale = dual->first = 1.0;
-    if (!dual->product.start || status) return status;
-    for (int64_t c = 0; c < k; c++) {
-        dual->at.a[gd_strip_place(dual->product.n_rows, dual->product.lanes, c, problem->n)] = 1.0;
+    for (int64_t c = 0; dual->product.start && c < k; c++) {
+        dual->at.a[start_place(dual, c)] = 1.0;
         dual->at.b[c] += gd_dot(d, dual->product.X.center, dual->product.start + c * d);
     }
-    return look_back(dual);
+    if (!status && dual->product.start) status = look_back(dual);
+    return status ? status : settle(dual, ROUGHLY, &ignored, &moved);
 }
 
 static gd_status record(gd_dual *dual, int seen, int *stop) {
@@ -387,27 +440,43 @@ static int is_slow(gd_pace *pace, double gap, int64_t step, double enough, int64
     return slow;
 }
 
+/* Is it near enough? By the gradient at the very weights, and the best biases there, a step of their own; else from there as if from the
+ * start. */
+static gd_status prove(gd_dual *dual, int *there, int *stop) {
+    gd_run *run = dual->run;
+    double tol = run->settings->tol, *bias = run->state->weights + run->n_coef, moved = 0.0;
+    int settled = 0;
+    gd_status status = look_back(dual);
+    for (int64_t c = 0; c < dual->product.k; c++) bias[c] -= dual->at.b[c];
+    if (!status) status = settle(dual, LEAST_SHARE * tol, &settled, &moved);
+    for (int64_t c = 0; c < dual->product.k; c++) bias[c] += dual->at.b[c];
+    if (!status) status = restart(dual);
+    *there = !status && settled && dual->gap <= tol * fabs(dual->error);
+    if (*there && moved > 0.0) status = record(dual, 0, stop);
+    if (*there && !*stop) run->report->reason = GD_STOP_CONVERGED;
+    return status;
+}
+
 static gd_status descend(gd_dual *dual, int seen, int *there) {
     const gd_settings *settings = dual->run->settings;
     gd_report *report = dual->run->report;
     gd_pace pace = {INFINITY, INFINITY, SOON};
     int stop = 0, looks = 0, found = 1;
     gd_status status = restart(dual);
+    if (!status && isfinite(dual->error)) status = record(dual, seen, &stop); /* the start is the first epoch */
     if (!status) status = find_scale(dual);
     for (int64_t step = 0; !status && found && isfinite(dual->gap); step++) {
-        double error = dual->error, enough = settings->tol * fabs(error);
+        double enough = settings->tol * fabs(dual->error);
         if (stop || report->n_iter >= settings->max_iter) {
             *there = 1;
             return look_back(dual);
         }
         if (dual->gap <= SURE * enough) {
-            if ((status = look_back(dual))) return status;
-            *there = fabs(dual->error - error) <= (1.0 - SURE) * enough;
-            if (*there) report->reason = GD_STOP_CONVERGED;
-            if (*there || ++looks == MOST_LOOKS) return status;
-            status = restart(dual);
+            status = prove(dual, there, &stop);
+            if (status || *there) return status;
+            if (++looks == MOST_LOOKS) break;
         } else if (is_slow(&pace, dual->gap, step, enough, settings->max_iter - report->n_iter + step)) break;
-        if (!status) status = take_step(dual, &found);
+        status = take_step(dual, &found);
         if (!status && found) status = record(dual, seen, &stop);
     }
     return status ? status : find_weights(dual, 0);

@@ -213,7 +213,6 @@ static gd_status descend_smooth(gd_walk *work) {
     if (status) return status;
     if (!isfinite(work->error) || !gd_all_finite(metric->size, work->gradient)) return GD_NOT_FINITE;
     work->first_error = fmax(work->first_error, fabs(work->error));
-    run->best_monitor = INFINITY;
     status = record(work, 0.0, &stop);
     if (!status && stop) classify(work, stop);
     if (status || stop) return status;

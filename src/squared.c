@@ -424,7 +424,6 @@ static gd_status note_both(gd_run *run, const gd_squared *all, double error, dou
     gd_report *report = run->report;
     double start;
     int stop = 0;
-    run->best_monitor = INFINITY;
     report->method = gd_is_proximal(&run->engine.problem) ? GD_METHOD_PROXIMAL : GD_METHOD_GRAM;
     gd_status status = note_start(run, all, room, &start, &stop);
     report->suboptimality = error > 0.0 ? fmax(start - error, 0.0) / error : 0.0;

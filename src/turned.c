@@ -102,8 +102,9 @@ gd_status gd_multiply(gd_product *product, const double *A, double *coef, int sc
     gd_product_job job = {product, A, coef, scores};
     int64_t lanes = product->lanes, wide = product->strips * lanes;
     find_totals(product, A);
-    gd_parallel(product->n_parts * product->strips, product_task, &job, product->engine->n_threads);
-    product->engine->rows_read += (double)product->engine->problem.n;
+    gd_engine *engine = product->engine;
+    engine->missing_threads += gd_parallel(product->n_parts * product->strips, product_task, &job, engine->n_threads);
+    engine->rows_read += (double)engine->problem.n;
     product->square = 0.0;
     memset(product->center_along, 0, sizeof *product->center_along * (size_t)wide);
     for (int64_t part = 0; part < product->n_parts; part++)
@@ -111,5 +112,5 @@ gd_status gd_multiply(gd_product *product, const double *A, double *coef, int sc
             const double *sums = product->part_sums + (part * product->strips + i / lanes) * 2 * lanes + i % lanes;
             product->center_along[i] += sums[0], product->square += sums[lanes];
         }
-    return gd_engine_state(product->engine);
+    return gd_engine_state(engine);
 }

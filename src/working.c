@@ -447,7 +447,7 @@ gd_status gd_descend_working(gd_run *run, int *there) {
         work.weights = at, work.gradient = at + run->size, work.inner = at + 2 * run->size;
         work.columns = (int64_t *)(void *)(work.inner + k * work.most + k);
         run->report->method = GD_METHOD_PROXIMAL;
-        run->best_monitor = work.before = INFINITY;
+        work.before = INFINITY;
         if (sparse) status = count_entries(&work);
         if (!status) status = descend(&work, there);
     }

@@ -12,22 +12,13 @@
 #include "turned.h"
 
 static gd_turned turned(gd_engine *engine) {
-    gd_turned X = {.d = engine->pass.d, .starts = calloc((size_t)engine->pass.d + 2, 8), .center = room(engine->pass.d)};
-    const gd_kernels *kernels = engine->kernels;
-    int64_t n = engine->problem.n;
-    for (int places = 0; places < 2; places++) {
-        for (int64_t at = 0; at < n; at += GD_BLOCK_ROWS)
-            kernels->csr_turn(&engine->pass, engine->scratch, at, gd_min(n - at, GD_BLOCK_ROWS), places, &X);
-        if (places) break;
-        for (int64_t j = 0; j < X.d; j++) X.starts[j + 2] += X.starts[j + 1];
-        X.n_entries = X.starts[X.d + 1];
-        X.rows = calloc((size_t)X.n_entries + 1, sizeof *X.rows), X.values = room(X.n_entries + 1);
-    }
+    gd_turned X = {0};
+    int usable = 0;
+    CHECK(gd_turn(engine, &X, &usable) == GD_OK && usable, "turned");
+    X.center = room(X.d);
     for (int64_t j = 0; j < X.d; j++) X.center[j] = 0.1 * (double)(j % 5) - 0.2;
     return X;
 }
-
-static void free_turned(gd_turned *X) { free(X->starts), free(X->rows), free(X->values), free(X->center); }
 
 /* w = (X - c)'A + a w0 and X w, strip by strip, in two parts of columns, beside a double loop. */
 static void check_products(gd_engine *engine, const data *c, const gd_turned *X, int starts, const char *what) {
@@ -127,7 +118,7 @@ static void kernels(void) {
             gd_turned X = turned(&engine);
             check_products(&engine, &c, &X, i % 2, describe(&r));
             check_slopes(&engine, &c, describe(&r));
-            free_turned(&X);
+            free(X.center), gd_turned_release(&X);
             gd_engine_free(&engine);
             data_free(&c);
         }
