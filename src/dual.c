@@ -25,11 +25,11 @@
 #include "updates.h"
 #include "walk.h"
 
-enum { SOON = 50 /* steps after which there has to be progress */, MOST_TRIALS = 30, MOST_LOOKS = 3, MOST_TURNS = 30 };
+enum { SOON = 50 /* steps before which nothing can be told */, MOST_TRIALS = 30, MOST_LOOKS = 3, MOST_TURNS = 30 };
 enum { SWEEP_ROWS = 2048, SMALL = 1 << 16 /* numbers of a vector that one thread sweeps over */ };
 
 static const double FLAT = 0.1 /* of the slope at its start: the minimum of a line */, SURE = 0.9 /* of tol: the rest is for rounding */;
-static const double ROUGHLY = 1e-6, LEAST_SHARE = 1e-8; /* of E, and of tol E: what biases may leave */
+static const double PATIENCE = 3.0 /* gaps shrink faster in the end */, ROUGHLY = 1e-6, LEAST_SHARE = 1e-8; /* of E, and of tol E: what biases may leave */
 
 /* Coefficients, scores and biases of some weights: (strips, n_rows, lanes) twice, (k). */
 typedef struct gd_dual_vector { double *a, *z, *b; } gd_dual_vector;
@@ -428,16 +428,17 @@ static gd_status record(gd_dual *dual, int seen, int *stop) {
     return status ? status : gd_run_record(run, run->state->weights, dual->error, norm, dual->t, stop);
 }
 
-/* Would gaps that go on shrinking as they did over half of the steps so far take more of them than there are? Asked at SOON, 2 SOON ... */
-typedef struct gd_pace { double least, before; int64_t next; } gd_pace;
+/* After half of the steps that there are: would gaps that go on shrinking as they did over the second half of those take more than the rest?
+ * Before that they tell little: under a small penalty they are far beyond E for long, and up and down. */
+typedef struct gd_pace { double least, before; } gd_pace;
 
 static int is_slow(gd_pace *pace, double gap, int64_t step, double enough, int64_t most) {
+    int64_t half = most / 2, quarter = half / 2;
     pace->least = fmin(pace->least, gap);
-    if (step < pace->next) return 0;
-    double log_rate = log(pace->least / pace->before) / (0.5 * (double)step), left = log(enough / pace->least) / log_rate;
-    int slow = step > SOON && !(log_rate < 0.0 && (double)step + left <= (double)most);
-    pace->before = pace->least, pace->next *= 2;
-    return slow;
+    if (step == quarter) pace->before = pace->least;
+    if (step != half || half < SOON) return 0;
+    double log_rate = log(pace->least / pace->before) / (double)(half - quarter), left = log(enough / pace->least) / log_rate;
+    return !(log_rate < 0.0 && left <= PATIENCE * (double)(most - half));
 }
 
 /* Is it near enough? By the gradient at the very weights, and the best biases there, a step of their own; else from there as if from the
@@ -460,8 +461,8 @@ static gd_status prove(gd_dual *dual, int *there, int *stop) {
 static gd_status descend(gd_dual *dual, int seen, int *there) {
     const gd_settings *settings = dual->run->settings;
     gd_report *report = dual->run->report;
-    gd_pace pace = {INFINITY, INFINITY, SOON};
-    int stop = 0, looks = 0, found = 1;
+    gd_pace pace = {INFINITY, INFINITY};
+    int stop = 0, looks = 0, found = 1, fresh = 1;
     gd_status status = restart(dual);
     if (!status && isfinite(dual->error)) status = record(dual, seen, &stop); /* the start is the first epoch */
     if (!status) status = find_scale(dual);
@@ -475,9 +476,14 @@ static gd_status descend(gd_dual *dual, int seen, int *there) {
             status = prove(dual, there, &stop);
             if (status || *there) return status;
             if (++looks == MOST_LOOKS) break;
-        } else if (is_slow(&pace, dual->gap, step, enough, settings->max_iter - report->n_iter + step)) break;
+        } else if (is_slow(&pace, dual->gap, step, enough, settings->max_iter)) break;
         status = take_step(dual, &found);
-        if (!status && found) status = record(dual, seen, &stop);
+        if (!status && found) status = record(dual, seen, &stop), fresh = 0;
+        else if (!status && !fresh) { /* scores have been added up over many steps: are they what is in the way? */
+            status = look_back(dual);
+            if (!status) status = restart(dual);
+            found = fresh = 1;
+        }
     }
     return status ? status : find_weights(dual, 0);
 }
