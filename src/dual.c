@@ -428,17 +428,17 @@ static gd_status record(gd_dual *dual, int seen, int *stop) {
     return status ? status : gd_run_record(run, run->state->weights, dual->error, norm, dual->t, stop);
 }
 
-/* After half of the steps that there are: would gaps that go on shrinking as they did over the second half of those take more than the rest?
- * Before that they tell little: under a small penalty they are far beyond E for long, and up and down. */
+/* After three quarters of the steps that there are: would gaps that go on shrinking as they did over the second half of those take more than
+ * the rest? Before that they tell little: under a small penalty they are far beyond E for long, and up and down. */
 typedef struct gd_pace { double least, before; } gd_pace;
 
 static int is_slow(gd_pace *pace, double gap, int64_t step, double enough, int64_t most) {
-    int64_t half = most / 2, quarter = half / 2;
+    int64_t late = most - most / 4, middle = late / 2;
     pace->least = fmin(pace->least, gap);
-    if (step == quarter) pace->before = pace->least;
-    if (step != half || half < SOON) return 0;
-    double log_rate = log(pace->least / pace->before) / (double)(half - quarter), left = log(enough / pace->least) / log_rate;
-    return !(log_rate < 0.0 && left <= PATIENCE * (double)(most - half));
+    if (step == middle) pace->before = pace->least;
+    if (step != late || late < SOON) return 0;
+    double log_rate = log(pace->least / pace->before) / (double)(late - middle), left = log(enough / pace->least) / log_rate;
+    return !(log_rate < 0.0 && left <= PATIENCE * (double)(most - late));
 }
 
 /* Is it near enough? By the gradient at the very weights, and the best biases there, a step of their own; else from there as if from the

@@ -115,6 +115,8 @@ gd_status gd_metric_init(gd_metric *metric, const gd_problem *problem, int64_t m
         metric->rows = gd_sample_rows(problem, m);
         if (!metric->rows) return GD_NO_MEMORY;
         sample.rows = metric->rows, sample.n = m;
+        gd_status gathered = gd_gather_rows(&sample, &metric->gathered);
+        if (gathered) return gathered;
     }
     int alike = problem->n_outputs == 1 || problem->loss == gd_loss_squared_error;
     int64_t each = alike || kind != GD_METRIC_FULL ? 0 : gd_rows_of_a_class(problem, sample.n);
@@ -168,6 +170,7 @@ void gd_metric_free(gd_metric *metric) {
     gd_engine_free(&metric->engine);
     gd_release(metric->arena);
     gd_release(metric->rows);
+    gd_gathered_free(&metric->gathered);
     memset(metric, 0, sizeof *metric);
 }
 

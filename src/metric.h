@@ -12,6 +12,7 @@
 typedef struct gd_metric {
     gd_engine engine;      /* passes over the rows that the metric is made from */
     int64_t *rows;         /* those rows, NULL: all */
+    gd_gathered gathered;  /* copies of those, if they are small */
     gd_columns columns;
     int64_t k, p, p_pad, size; /* size = k p */
     int64_t n_factors;     /* 1: shared by the outputs, or k */

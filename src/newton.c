@@ -231,6 +231,7 @@ static gd_status start_on_sample(gd_walk *work) {
     gd_settings settings = *run->settings;
     gd_state inner = {0};
     gd_report report = {0};
+    gd_gathered gathered = {0};
     int64_t p = sample.X.n_cols + 1, m = gd_max(5 * p, FEWEST_SAMPLED);
     if (sample.n < MANY_TIMES * m || gd_norm(run->size, run->state->weights) != 0.0) return GD_OK;
     int64_t *rows = gd_sample_rows(&sample, m);
@@ -238,7 +239,8 @@ static gd_status start_on_sample(gd_walk *work) {
     sample.rows = rows, sample.n = m;
     settings.keep_path = 0, settings.max_iter = MOST_SAMPLE_STEPS;
     settings.tol = fmax(settings.tol, 0.05 * (double)p / (double)m);
-    gd_status status = gd_state_init(&inner, &settings, run->size);
+    gd_status status = gd_gather_rows(&sample, &gathered);
+    if (!status) status = gd_state_init(&inner, &settings, run->size);
     if (!status) status = gd_descend(&sample, NULL, &settings, run->engine.hooks, NULL, &inner, &report);
     if (!status && gd_all_finite(run->size, inner.answer) && report.error > ALL_BUT * report.loss.data[0]) {
         memcpy(run->state->weights, inner.answer, sizeof *inner.answer * (size_t)run->size);
@@ -248,6 +250,7 @@ static gd_status start_on_sample(gd_walk *work) {
     run->engine.rows_read += (double)report.n_passes * (double)m;
     gd_report_free(&report);
     gd_state_free(&inner);
+    gd_gathered_free(&gathered);
     gd_release(rows);
     return status == GD_INTERRUPTED || status == GD_NO_MEMORY ? status : GD_OK;
 }

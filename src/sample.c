@@ -1,6 +1,10 @@
 #include "sample.h"
 
+#include <string.h>
+
 #include "rng.h"
+
+enum { MOST_GATHERED = 1 << 24 /* bytes: beyond, copies stay in no cache */ };
 
 /* Softmax: rows that the matrix of each class is made from, 0: one matrix must do for all. Classes bend in few rows, their own and those
  * that could be, so half as many do as sample_rows wants. k matrices may cost as much as a hundred passes, m p^2 against 2 n p
@@ -70,4 +74,39 @@ int64_t *gd_sample_rows(const gd_problem *problem, int64_t m) {
         rows[i] = problem->rows ? problem->rows[at] : at;
     }
     return rows;
+}
+
+static gd_status gather(gd_matrix *m, const int64_t *rows, int64_t n, void **memory) {
+    int64_t size = gd_type_size(m->type), width = m->n_cols * size;
+    char *to = *memory = gd_alloc(n * m->n_cols, size);
+    if (!to) return GD_NO_MEMORY;
+    for (int64_t i = 0; i < n; i++, to += width) {
+        const char *from = m->data + rows[i] * m->row_stride;
+        if (m->col_stride == size || m->n_cols == 1) memcpy(to, from, (size_t)width);
+        else
+            for (int64_t j = 0; j < m->n_cols; j++) memcpy(to + j * size, from + j * m->col_stride, (size_t)size);
+    }
+    m->data = *memory, m->n_rows = n, m->col_stride = size, m->row_stride = width;
+    return GD_OK;
+}
+
+gd_status gd_gather_targets(gd_problem *problem, gd_gathered *gathered) {
+    gd_matrix *all[] = {&problem->y, &problem->weight, &problem->offset};
+    gd_status status = GD_OK;
+    for (int i = 0; i < 3 && !status && problem->rows; i++)
+        if (all[i]->data) status = gather(all[i], problem->rows, problem->n, &gathered->memory[i]);
+    return status;
+}
+
+gd_status gd_gather_rows(gd_problem *problem, gd_gathered *gathered) {
+    if (problem->X.indptr || problem->n * problem->X.n_cols * gd_type_size(problem->X.type) > MOST_GATHERED) return GD_OK;
+    gd_status status = gd_gather_targets(problem, gathered);
+    if (!status) status = gather(&problem->X, problem->rows, problem->n, &gathered->memory[3]);
+    problem->rows = NULL;
+    return status;
+}
+
+void gd_gathered_free(gd_gathered *gathered) {
+    for (int i = 0; i < 4; i++) gd_release(gathered->memory[i]);
+    memset(gathered, 0, sizeof *gathered);
 }

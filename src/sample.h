@@ -21,4 +21,12 @@ int64_t gd_choose_rows(int64_t n, const double *h, int64_t m, int64_t *rows, dou
 /* Row numbers (m), one in each of m equal stretches of a problem's rows; NULL if out of memory. */
 int64_t *gd_sample_rows(const gd_problem *problem, int64_t m);
 
+/* Copies of the rows of a problem that count, side by side, as they are stored: of y, weight and offset (where problem->rows are some), or
+ * of X, too, and then all rows count: where they are dense and few, passes over them are half as long as over rows far apart. */
+typedef struct gd_gathered { void *memory[4]; } gd_gathered;
+
+gd_status gd_gather_targets(gd_problem *problem, gd_gathered *gathered);
+gd_status gd_gather_rows(gd_problem *problem, gd_gathered *gathered);
+void gd_gathered_free(gd_gathered *gathered);
+
 #endif

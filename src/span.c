@@ -203,25 +203,6 @@ static gd_status find_factor(gd_span *span, gd_engine *engine, double *K, const 
     return GD_OK;
 }
 
-/* Targets, weights and offsets of the rows that count, side by side. */
-static gd_status gather(gd_span *span) {
-    gd_problem *problem = &span->problem;
-    gd_matrix *all[3] = {&problem->y, &problem->weight, &problem->offset};
-    for (int m = 0; problem->rows && m < 3; m++) {
-        gd_matrix *from = all[m], to = *from;
-        int64_t size = gd_type_size(from->type);
-        if (!from->data) continue;
-        char *at = span->gathered[m] = gd_alloc(problem->n * from->n_cols, size);
-        if (!at) return GD_NO_MEMORY;
-        to.data = at, to.n_rows = problem->n, to.col_stride = size, to.row_stride = size * from->n_cols;
-        for (int64_t i = 0; i < problem->n; i++)
-            for (int64_t j = 0; j < from->n_cols; j++, at += size)
-                memcpy(at, from->data + problem->rows[i] * from->row_stride + j * from->col_stride, (size_t)size);
-        *from = to;
-    }
-    return GD_OK;
-}
-
 /* Squared error over the rows of X that L has, about y (., n_outputs). */
 static gd_problem linear_problem(const gd_span *span, int64_t n_outputs, const double *y) {
     const gd_problem *wide = span->wide;
@@ -246,7 +227,7 @@ gd_status gd_span_init(gd_span *span, const gd_problem *problem, int n_threads, 
     if (at) span->rows = (int64_t *)(void *)at, span->places = span->rows + n, span->center = at + 2 * n;
     if (!status) status = sum_products(span, &engine, K, K + (n_pad + 2) * n_pad);
     if (!status) status = find_factor(span, &engine, K, K + (n_pad + 2) * n_pad, usable);
-    if (!status && *usable) status = gather(span);
+    if (!status && *usable) status = gd_gather_targets(&span->problem, &span->gathered);
     gd_engine_free(&engine);
     gd_release(K);
     span->rows_read = (double)n;
@@ -256,7 +237,7 @@ gd_status gd_span_init(gd_span *span, const gd_problem *problem, int n_threads, 
 }
 
 void gd_span_free(gd_span *span) {
-    for (int m = 0; m < 3; m++) gd_release(span->gathered[m]);
+    gd_gathered_free(&span->gathered);
     gd_release(span->L);
     gd_release(span->memory);
     memset(span, 0, sizeof *span);

@@ -7,7 +7,7 @@
 #ifndef GDFAST_SPAN_H
 #define GDFAST_SPAN_H
 
-#include "engine.h"
+#include "sample.h"
 
 typedef struct gd_span {
     gd_problem problem;       /* the same with L for X, and all of its rows counting */
@@ -24,7 +24,8 @@ typedef struct gd_span {
     int n_threads, missing_threads;
     const gd_hooks *hooks;
     double rows_read;
-    void *memory, *gathered[3]; /* of y, weight and offset of the rows that count, if they are some */
+    void *memory;
+    gd_gathered gathered;     /* y, weight and offset of the rows that count, if they are some */
 } gd_span;
 
 /* One read of X, n^2 d / 2 multiplications. *usable 0: something is not finite, overflows or is all zero; then there is nothing to use. */
