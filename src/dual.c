@@ -9,8 +9,8 @@
  * nonlinear conjugate gradients (Hestenes & Stiefel's beta, not below 0: Nocedal & Wright, 5.2), preconditioned by a number for all
  * weights and by E's curvature for each bias. Scores along a line are known, so that looking for its minimum needs no read of X.
  *
- * E bends by l2 along every weight at least: E - E* <= |grad_W E|^2 / 2 l2, and the same for each bias by its curvature. Whoever does
- * not get there soon leaves the rest to the metric of the columns, which stands features of different scale better.
+ * E at the best biases bends by l2 along every weight at least: E - E* <= |grad_W E|^2 / 2 l2 there. Whoever does not get near in time
+ * leaves the rest to the metric of the columns, which stands features of different scale better.
  *
  * Weights w0 to start from are one row more, with a coefficient for each output and no error of its own.
  */
@@ -19,195 +19,22 @@
 #include <math.h>
 #include <string.h>
 
+#include "dual_space.h"
 #include "metric.h"
-#include "threads.h"
-#include "turned.h"
 #include "updates.h"
 #include "walk.h"
 
 enum { SOON = 50 /* steps before which nothing can be told */, MOST_TRIALS = 30, MOST_LOOKS = 3, MOST_TURNS = 30 };
-enum { SWEEP_ROWS = 2048, SMALL = 1 << 16 /* numbers of a vector that one thread sweeps over */ };
 
 static const double FLAT = 0.1 /* of the slope at its start: the minimum of a line */, SURE = 0.9 /* of tol: the rest is for rounding */;
-static const double PATIENCE = 3.0 /* gaps shrink faster in the end */, ROUGHLY = 1e-6, LEAST_SHARE = 1e-8; /* of E, and of tol E: what biases may leave */
-
-/* Coefficients, scores and biases of some weights: (strips, n_rows, lanes) twice, (k). */
-typedef struct gd_dual_vector { double *a, *z, *b; } gd_dual_vector;
-
-/* What a sweep over the vectors adds up: one of each task, then of all. */
-typedef struct gd_dual_sums { double first, second; } gd_dual_sums;
-
-typedef struct gd_dual {
-    gd_run *run;
-    gd_engine engine;        /* targets and errors of the rows, and their numbers of threads */
-    gd_product product;
-    gd_dual_vector at, along, gradient, before;
-    double *outs;            /* (blocks, 3 + k) of line_slopes */
-    gd_dual_sums *sums;      /* (tasks of a sweep) */
-    double *bend;            /* (k) curvature of E along each bias */
-    double total;            /* sum s */
-    double error, slope;     /* E where we are, its slope along the line */
-    double t, first;         /* how far along it, and how far to try first */
-    double at_at, at_along, along_along; /* <at, at> ... of the weights alone */
-    double scale;            /* curvature of E along weights: the preconditioner */
-    double gap;              /* E - E* at most */
-    void *arena;
-} gd_dual;
+static const double PATIENCE = 3.0 /* gaps shrink faster in the end */;
+static const double ROUGHLY = 1e-6, LEAST_SHARE = 1e-8 /* of E, and of tol E: what biases may leave */;
 
 /* A step costs about what two reads of X do, and a few dozen vectors of n k numbers; beside the metric of some columns, nothing. */
 int gd_is_dual(const gd_problem *problem, const gd_settings *settings) {
     if (!problem->X.indptr || gd_is_proximal(problem) || !(problem->l2 > 0.0) || !(settings->tol > 0.0)) return 0;
     if (!gd_loss_is_smooth(problem->loss) || problem->n > INT32_MAX - 1) return 0;
     return problem->X.n_cols > GD_WIDEST_METRIC && problem->n <= 2 * problem->X.n_cols;
-}
-
-/* ---- memory ------------------------------------------------------------------------------------------------------------ */
-
-static void cut_vector(gd_cutter *cutter, const gd_product *product, gd_dual_vector *v) {
-    v->a = gd_cut(cutter, product->size, 8), v->z = gd_cut(cutter, product->size, 8), v->b = gd_cut(cutter, product->k, 8);
-}
-
-static int64_t sweep_pieces(const gd_dual *dual) { return (dual->product.n_rows + SWEEP_ROWS - 1) / SWEEP_ROWS; }
-
-static int64_t count_blocks(const gd_dual *dual) { return (dual->engine.problem.n + GD_BLOCK_ROWS - 1) / GD_BLOCK_ROWS; }
-
-static void cut_all(gd_dual *dual, gd_cutter *cutter) {
-    gd_dual_vector *vectors[] = {&dual->at, &dual->along, &dual->gradient, &dual->before};
-    for (int i = 0; i < 4; i++) cut_vector(cutter, &dual->product, vectors[i]);
-    gd_product_cut(&dual->product, cutter);
-    dual->outs = gd_cut(cutter, count_blocks(dual) * (3 + dual->product.k), 8);
-    dual->sums = gd_cut(cutter, dual->product.strips * sweep_pieces(dual), sizeof *dual->sums);
-    dual->bend = gd_cut(cutter, dual->product.k, 8);
-}
-
-/* *usable 0: too much for it. */
-static gd_status allocate(gd_dual *dual, int *usable) {
-    gd_product_shape(&dual->product, dual->engine.problem.n_outputs);
-    gd_cutter cutter = {NULL, 0};
-    cut_all(dual, &cutter);
-    *usable = cutter.used >= 0 && cutter.used <= GD_MOST_TURNED;
-    if (!*usable) return GD_OK;
-    if (!(dual->arena = gd_alloc(cutter.used, 1))) return GD_NO_MEMORY;
-    cutter = (gd_cutter){dual->arena, 0};
-    cut_all(dual, &cutter);
-    gd_product_divide(&dual->product);
-    return GD_OK;
-}
-
-static void release(gd_dual *dual) {
-    gd_release(dual->arena), gd_turned_release(&dual->product.X);
-    gd_engine_free(&dual->engine);
-}
-
-/* ---- sweeps over the vectors ------------------------------------------------------------------------------------------- */
-
-/* Elements from ... to - 1, all of one strip. */
-typedef void (*gd_sweep)(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums);
-typedef struct gd_sweep_job { gd_dual *dual; gd_sweep sweep; } gd_sweep_job;
-
-static void sweep_task(void *context, int64_t task, int worker) {
-    const gd_sweep_job *job = context;
-    gd_dual *dual = job->dual;
-    int64_t pieces = sweep_pieces(dual), strip = task / pieces, row = task % pieces * SWEEP_ROWS;
-    int64_t base = strip * dual->product.n_rows;
-    (void)worker;
-    dual->sums[task] = (gd_dual_sums){0};
-    job->sweep(dual, (base + row) * dual->product.lanes, (base + gd_min(row + SWEEP_ROWS, dual->product.n_rows)) * dual->product.lanes, strip, &dual->sums[task]);
-}
-
-/* first and second of all tasks, in order. */
-static gd_dual_sums sweep(gd_dual *dual, gd_sweep what) {
-    gd_sweep_job job = {dual, what};
-    gd_dual_sums all = {0};
-    int64_t tasks = dual->product.strips * sweep_pieces(dual);
-    dual->engine.missing_threads += gd_parallel(tasks, sweep_task, &job, dual->product.size < SMALL ? 1 : dual->engine.n_threads);
-    for (int64_t task = 0; task < tasks; task++) all.first += dual->sums[task].first, all.second += dual->sums[task].second;
-    return all;
-}
-
-/* at += t along; gradient.a, which holds slopes of rows, becomes that of E. Sums: <at, at>. */
-static void advance(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums) {
-    double *restrict a = dual->at.a, *restrict z = dual->at.z, *restrict g = dual->gradient.a, t = dual->t;
-    const double *restrict da = dual->along.a, *restrict dz = dual->along.z;
-    double share = 1.0 / dual->total, l2 = dual->engine.problem.l2, dot[GD_LANES_D] = {0.0};
-    (void)strip;
-    for (int64_t i = from; i < to; i++) {
-        a[i] += t * da[i], z[i] += t * dz[i];
-        g[i] = g[i] * share + l2 * a[i];
-        dot[i % GD_LANES_D] += a[i] * z[i];
-    }
-    for (int l = 0; l < GD_LANES_D; l++) sums->first += dot[l];
-}
-
-/* gradient.z from the parts of a product. Sums: <gradient, gradient>, <gradient, before>. */
-static void gather(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums) {
-    double *restrict z = dual->gradient.z;
-    const double *restrict a = dual->gradient.a, *restrict before = dual->before.z, *center = dual->product.center_along + strip * dual->product.lanes;
-    int64_t mask = dual->product.lanes - 1, end = ((strip + 1) * dual->product.n_rows - (dual->product.start != NULL)) * dual->product.lanes; /* the start has no centre */
-    double dot[GD_LANES_D] = {0.0}, other[GD_LANES_D] = {0.0};
-    for (int64_t i = from; i < to; i++) z[i] = dual->product.parts[i];
-    for (int64_t part = 1; part < dual->product.n_parts; part++) {
-        const double *restrict more = dual->product.parts + part * dual->product.size;
-        for (int64_t i = from; i < to; i++) z[i] += more[i];
-    }
-    for (int64_t i = from; i < gd_min(to, end); i++) z[i] -= center[i & mask];
-    for (int64_t i = from; i < to; i++) dot[i % GD_LANES_D] += a[i] * z[i], other[i % GD_LANES_D] += a[i] * before[i];
-    for (int l = 0; l < GD_LANES_D; l++) sums->first += dot[l], sums->second += other[l];
-}
-
-/* along = share along - gradient / scale, share in t. Sums: <at, along>, <along, along>. */
-static void bend_line(gd_dual *dual, int64_t from, int64_t to, int64_t strip, gd_dual_sums *sums) {
-    double *restrict da = dual->along.a, *restrict dz = dual->along.z, share = dual->t, by = 1.0 / dual->scale;
-    const double *restrict ga = dual->gradient.a, *restrict gz = dual->gradient.z, *restrict a = dual->at.a;
-    double dot[GD_LANES_D] = {0.0}, own[GD_LANES_D] = {0.0};
-    (void)strip;
-    for (int64_t i = from; i < to; i++) {
-        da[i] = share * da[i] - by * ga[i], dz[i] = share * dz[i] - by * gz[i];
-        dot[i % GD_LANES_D] += a[i] * dz[i], own[i % GD_LANES_D] += da[i] * dz[i];
-    }
-    for (int l = 0; l < GD_LANES_D; l++) sums->first += dot[l], sums->second += own[l];
-}
-
-/* ---- errors ---------------------------------------------------------------------------------------------------------------- */
-
-typedef struct gd_rows_job { gd_dual *dual; gd_line line; double *s; } gd_rows_job;
-
-static void slopes_task(void *context, int64_t block, int worker) {
-    const gd_rows_job *job = context;
-    gd_dual *dual = job->dual;
-    gd_engine *engine = &dual->engine;
-    int64_t first = block * GD_BLOCK_ROWS, count = gd_min(GD_BLOCK_ROWS, engine->problem.n - first);
-    double *out = dual->outs + block * (3 + dual->product.k);
-    memset(out, 0, sizeof *out * (size_t)(3 + dual->product.k));
-    if (gd_engine_ends(engine, worker)) return;
-    if (job->s) engine->kernels->line_bends(&engine->pass, &engine->scratch[worker], &job->line, first, count, job->s, out + 3);
-    else engine->kernels->line_slopes(&engine->pass, &engine->scratch[worker], &job->line, first, count, dual->gradient.a, out);
-}
-
-/* The sums over all rows at `at` + t `along`, in outs (3 + k); s (n): those of line_bends instead. */
-static gd_status add_up_rows(gd_dual *dual, double t, double *s) {
-    gd_rows_job job = {dual, {dual->at.z, dual->along.z, t, dual->product.n_rows, dual->product.lanes}, s};
-    int64_t n_blocks = count_blocks(dual);
-    for (int64_t c = 0; c < dual->product.k; c++) dual->engine.bias[c] = dual->at.b[c] + t * dual->along.b[c];
-    dual->engine.missing_threads += gd_parallel(n_blocks, slopes_task, &job, dual->engine.n_threads);
-    gd_sum_tree(n_blocks, 3 + dual->product.k, dual->outs);
-    return gd_engine_state(&dual->engine);
-}
-
-static int64_t start_place(const gd_dual *dual, int64_t c) {
-    return gd_strip_place(dual->product.n_rows, dual->product.lanes, c, dual->engine.problem.n);
-}
-
-/* E and its slope there, and the slopes of the rows, in gradient.a. */
-static gd_status evaluate(gd_dual *dual, double t, double *error, double *slope) {
-    const double *out = dual->outs, l2 = dual->engine.problem.l2;
-    gd_status status = add_up_rows(dual, t, NULL);
-    dual->total = out[1] > 0.0 ? out[1] : INFINITY;
-    *error = out[0] / dual->total + 0.5 * l2 * (dual->at_at + t * (2.0 * dual->at_along + t * dual->along_along));
-    *slope = out[2] / dual->total + l2 * (dual->at_along + t * dual->along_along);
-    for (int64_t c = 0; c < dual->product.k; c++) *slope += out[3 + c] / dual->total * dual->along.b[c];
-    for (int64_t c = 0; dual->product.start && c < dual->product.k; c++) dual->gradient.a[start_place(dual, c)] = 0.0; /* no error of its own */
-    return status;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------------------------------------- */
@@ -217,11 +44,11 @@ static gd_status evaluate(gd_dual *dual, double t, double *error, double *slope)
 static gd_status arrive(gd_dual *dual, double *own, double *dot) {
     const gd_problem *problem = &dual->engine.problem;
     int64_t k = dual->product.k;
-    dual->at_at = sweep(dual, advance).first;
+    dual->at_at = gd_dual_sweep(dual, gd_dual_advance).first;
     for (int64_t c = 0; c < k; c++) dual->at.b[c] += dual->t * dual->along.b[c];
     for (int64_t c = 0; c < k; c++) dual->gradient.b[c] = problem->fit_intercept ? dual->outs[3 + c] / dual->total : 0.0;
     gd_status status = gd_multiply(&dual->product, dual->gradient.a, NULL, 1);
-    gd_dual_sums of = sweep(dual, gather);
+    gd_dual_sums of = gd_dual_sweep(dual, gd_dual_gather);
     *own = of.first / dual->scale, *dot = of.second / dual->scale;
     dual->gap = 0.5 * dual->product.square / problem->l2;
     for (int64_t c = 0; c < k; c++) {
@@ -249,7 +76,7 @@ static void swap_gradients(gd_dual *dual) {
 /* along = share along - gradient by the preconditioner. From now on the gradient is the one before. */
 static void set_line(gd_dual *dual, double share, double slope) {
     dual->t = share;
-    gd_dual_sums of = sweep(dual, bend_line);
+    gd_dual_sums of = gd_dual_sweep(dual, gd_dual_bend_line);
     dual->at_along = of.first, dual->along_along = of.second, dual->slope = slope;
     for (int64_t c = 0; c < dual->product.k; c++) dual->along.b[c] = share * dual->along.b[c] - dual->gradient.b[c] / dual->bend[c];
     swap_gradients(dual);
@@ -258,7 +85,7 @@ static void set_line(gd_dual *dual, double share, double slope) {
 /* E's curvature along each bias where we are. */
 static gd_status find_bends(gd_dual *dual) {
     double top = 0.0;
-    gd_status status = add_up_rows(dual, 0.0, dual->product.parts);
+    gd_status status = gd_dual_add_up_rows(dual, 0.0, dual->product.parts);
     for (int64_t c = 0; c < dual->product.k; c++) dual->bend[c] = dual->outs[3 + c] / dual->total, top = fmax(top, dual->bend[c]);
     for (int64_t c = 0; c < dual->product.k; c++) dual->bend[c] = top > 0.0 && isfinite(top) ? fmax(dual->bend[c], 1e-6 * top) : 1.0;
     return status;
@@ -268,7 +95,7 @@ static gd_status find_bends(gd_dual *dual) {
 static gd_status restart(gd_dual *dual) {
     double own, dot, slope;
     gd_status status = find_bends(dual);
-    if (!status) status = evaluate(dual, 0.0, &dual->error, &slope);
+    if (!status) status = gd_dual_evaluate(dual, 0.0, &dual->error, &slope);
     dual->t = 0.0;
     if (!status) status = arrive(dual, &own, &dot);
     if (!status) set_line(dual, 0.0, -own);
@@ -283,7 +110,7 @@ static gd_status find_scale(gd_dual *dual) {
     gd_status status = GD_OK;
     if (largest > 0.0 && own > 0.0) {
         double t = 1e-4 / largest;
-        status = evaluate(dual, t, &error, &slope);
+        status = gd_dual_evaluate(dual, t, &error, &slope);
         double scale = (slope + own) / (t * own); /* the slope at t = 0 is that of -gradient */
         if (isfinite(scale)) dual->scale = fmax(scale, dual->engine.problem.l2);
     }
@@ -302,7 +129,7 @@ static gd_status search_line(gd_dual *dual, double *end, int *found) {
     gd_status status = GD_OK;
     *found = 0;
     for (int trial = 0; !status && trial < MOST_TRIALS && start < 0.0; trial++) {
-        status = evaluate(dual, t, &error, end);
+        status = gd_dual_evaluate(dual, t, &error, end);
         int finite = isfinite(error) && isfinite(*end);
         *found = finite && fabs(*end) <= -FLAT * start && error <= dual->error + 1e-14 * fabs(dual->error);
         if (*found) {
@@ -333,8 +160,7 @@ static gd_status take_step(gd_dual *dual, int *found) {
 /* ---- biases --------------------------------------------------------------------------------------------------------------- */
 
 /* Biases at their minimum, scores by weights as they are. Then E - E* <= |grad_W E|^2 / 2 l2 holds as it stands: E at the best biases
- * bends by l2 along weights, too, and has the same gradient. What is left of E by the biases is to be a share of it. The line and the gradients are
- * lost. */
+ * bends by l2 along weights, too, and has the same gradient. Biases may leave that share of E. The line and the gradients are lost. */
 static gd_status settle(gd_dual *dual, double share, int *settled, double *moved) {
     size_t bytes = sizeof(double) * (size_t)dual->product.size;
     double first = dual->first, end, ignored;
@@ -347,18 +173,21 @@ static gd_status settle(gd_dual *dual, double share, int *settled, double *moved
     dual->at_along = dual->along_along = 0.0;
     for (int turn = 0; !status && found && turn < MOST_TURNS; turn++) {
         status = find_bends(dual);
-        if (!status) status = evaluate(dual, 0.0, &dual->error, &ignored);
-        dual->slope = 0.0, dual->first = 1.0;
+        if (!status) status = gd_dual_evaluate(dual, 0.0, &dual->error, &ignored);
+        double far = 1.0, step = 0.0;
+        dual->slope = 0.0;
         for (int64_t c = 0; c < dual->product.k; c++) {
             double g = dual->outs[3 + c] / dual->total;
             dual->along.b[c] = -g / dual->bend[c], dual->slope -= g * g / dual->bend[c];
+            far = fmax(far, fabs(dual->at.b[c])), step = fmax(step, fabs(dual->along.b[c]));
         }
+        dual->first = fmin(1.0, far / step); /* where hardly any row bends Newton's step may be of any length */
         *settled = -dual->slope <= share * fabs(dual->error);
         if (status || *settled || !isfinite(dual->slope)) break;
         status = search_line(dual, &end, &found);
         for (int64_t c = 0; found && c < dual->product.k; c++) {
-            double step = dual->t * dual->along.b[c];
-            dual->at.b[c] += step, *moved = fmax(*moved, fabs(step));
+            dual->at.b[c] += dual->t * dual->along.b[c];
+            *moved = fmax(*moved, fabs(dual->t * dual->along.b[c]));
         }
     }
     memset(dual->along.b, 0, sizeof(double) * (size_t)dual->product.k);
@@ -382,9 +211,9 @@ static gd_status look_back(gd_dual *dual) {
     gd_dual_vector kept = dual->gradient;
     gd_status status = find_weights(dual, 1);
     dual->gradient.a = dual->at.a, dual->gradient.z = dual->at.z;
-    dual->at_at = sweep(dual, gather).first;
+    dual->at_at = gd_dual_sweep(dual, gd_dual_gather).first;
     dual->gradient = kept;
-    return status ? status : evaluate(dual, 0.0, &dual->error, &ignored);
+    return status ? status : gd_dual_evaluate(dual, 0.0, &dual->error, &ignored);
 }
 
 /* Means of the columns, weighted as the rows are. */
@@ -406,14 +235,14 @@ static gd_status set_out(gd_dual *dual) {
     double moved = 0.0;
     int ignored;
     memcpy(dual->at.b, bias, sizeof *bias * (size_t)k);
-    gd_status status = evaluate(dual, 0.0, &dual->error, &slope);
+    gd_status status = gd_dual_evaluate(dual, 0.0, &dual->error, &slope);
     if (problem->fit_intercept && !dual->product.start && gd_norm(k, bias) == 0.0)
         for (int64_t c = 0; c < k; c++) dual->at.b[c] = gd_walk_best_bias(problem, dual->outs[3 + c] / dual->total);
-    if (!status) status = add_up_rows(dual, 0.0, s);
+    if (!status) status = gd_dual_add_up_rows(dual, 0.0, s);
     find_center(dual, s);
     dual->scale = dual->first = 1.0;
     for (int64_t c = 0; dual->product.start && c < k; c++) {
-        dual->at.a[start_place(dual, c)] = 1.0;
+        dual->at.a[gd_dual_start_place(dual, c)] = 1.0;
         dual->at.b[c] += gd_dot(d, dual->product.X.center, dual->product.start + c * d);
     }
     if (!status && dual->product.start) status = look_back(dual);
@@ -514,7 +343,7 @@ gd_status gd_descend_dual(gd_run *run, const gd_problem *problem, const gd_probl
         else memcpy(start, run->state->weights, sizeof *start * (size_t)run->n_coef);
         dual.product.start = start;
     }
-    if (!status && usable) status = allocate(&dual, &usable);
+    if (!status && usable) status = gd_dual_allocate(&dual, &usable);
     if (!status && usable && validation) status = gd_engine_init(&run->validation, validation, run->settings->n_threads, hooks);
     if (!status && usable) status = descend_from(&dual, validation || run->on_epoch || run->settings->keep_path, there);
     if (!status && *there) status = gd_run_answer(run, problem, hooks);
@@ -522,6 +351,6 @@ gd_status gd_descend_dual(gd_run *run, const gd_problem *problem, const gd_probl
     run->report->missing_threads += dual.engine.missing_threads + run->validation.missing_threads;
     gd_engine_free(&run->validation);
     gd_release(start);
-    release(&dual);
+    gd_dual_release(&dual);
     return status;
 }

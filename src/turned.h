@@ -40,7 +40,7 @@ static inline int64_t gd_strip_place(int64_t n_rows, int64_t lanes, int64_t c, i
 
 enum { GD_MOST_TURNED = 1 << 30 /* bytes of columns; of vectors as many again */ };
 
-/* The columns of an engine's rows. *usable 0: nothing in X, or too much, or something that is not finite. Whatever happens, to be released. */
+/* The columns of an engine's rows. *usable 0: nothing in X, too much, or something that is not finite. To be released whatever happens. */
 gd_status gd_turn(gd_engine *engine, gd_turned *X, int *usable);
 void gd_turned_release(gd_turned *X);
 

