@@ -42,11 +42,16 @@ def _shown(verbose: int, name: str, most: int) -> Iterator[Progress]:
 def open_bar(most: int, **options: Any) -> Any:
     """A bar on standard error or in a notebook, disabled elsewhere; None if there is no tqdm."""
     try:
+        from tqdm import std
         from tqdm.auto import tqdm
     except ModuleNotFoundError:
         return None
     nowhere = True if sys.stderr is None else False if _in_notebook() else None  # None: tqdm looks for a terminal
-    return tqdm(total=most, disable=nowhere, dynamic_ncols=True, **{"unit": "epoch", **options})
+    options = {"total": most, "disable": nowhere, "dynamic_ncols": True, "unit": "epoch", **options}
+    try:
+        return tqdm(**options)
+    except ImportError:  # an old tqdm in a notebook without ipywidgets
+        return std.tqdm(**options)
 
 
 def _in_notebook() -> bool:

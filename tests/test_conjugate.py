@@ -31,7 +31,7 @@ def optimum(X, y, alpha, *, s=None, intercept=True):
     share = np.sqrt(s / s.sum())[:, None]
     A = np.vstack([X * share, np.sqrt(alpha) * np.eye(X.shape[1])])
     b = np.concatenate([y * share[:, 0], np.zeros(X.shape[1])])
-    left = A @ np.linalg.lstsq(A, b)[0] - b
+    left = A @ np.linalg.lstsq(A, b, rcond=None)[0] - b
     return 0.5 * left @ left
 
 

@@ -289,7 +289,7 @@ def test_the_best_epoch_is_the_answer_where_a_metric_goes_on(seed):
 
 def test_columns_of_very_different_scale_are_left_to_a_metric():
     X, y = task("squared_error", n=1000, d=2100)
-    X = (X @ sp.diags_array(np.geomspace(1e-4, 1e4, 2100))).tocsr()
+    X = (X @ sp.diags(np.geomspace(1e-4, 1e4, 2100))).tocsr()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = descend(X, y, alpha=1e-8, tol=1e-3, max_iter=200)

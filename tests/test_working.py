@@ -270,7 +270,9 @@ def test_other_losses(loss, ratio):
 def test_logistic_regression():
     X, y, _ = labelled("log_loss")
     options = {"solver": "liblinear", "tol": 1e-10, "max_iter": 10**5, "fit_intercept": False}
-    model = LogisticRegression(l1_ratio=1.0, C=1 / (60 * 0.02), **options).fit(X, y)
+    old = LogisticRegression().penalty == "l2"  # scikit-learn before 1.8
+    l1 = {"penalty": "l1"} if old else {"l1_ratio": 1.0}
+    model = LogisticRegression(**l1, C=1 / (60 * 0.02), **options).fit(X, y)
     options = {"loss": "log_loss", "alpha": 0.02, "l1_ratio": 1.0}
     best = error_and_gradient(X, y * 1.0, model.coef_[0], 0.0, **options)[0]
     options |= {"solver": "auto", "tol": 1e-8, "fit_intercept": False}
