@@ -179,7 +179,8 @@ class DescentEstimator(SparseCoef, Checked, BaseEstimator):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Training samples. float16, float32, float64, bool and integers of every width are read as they are
             stored, in any memory layout, and so are sparse rows (CSR of float32 or float64; other sparse formats
-            are converted once); an array is never copied.
+            are converted once). They are never changed, nor copied whole but for sparse rows with many columns
+            (solver "auto", at most 1 GB).
         y : array-like of shape (n_samples,) or, for a regressor, (n_samples, n_outputs)
             Target values, or class labels for a classifier.
         coef_init : array-like of the shape of ``coef_``, default=None

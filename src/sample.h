@@ -22,7 +22,7 @@ int64_t gd_choose_rows(int64_t n, const double *h, int64_t m, int64_t *rows, dou
 int64_t *gd_sample_rows(const gd_problem *problem, int64_t m);
 
 /* Copies of the rows of a problem that count, side by side, as they are stored: of y, weight and offset (where problem->rows are some), or
- * of X, too, and then all rows count: where they are dense and few, passes over them are half as long as over rows far apart. */
+ * of X, too, and then all rows count: where they are dense and few, passes over them take less time than over rows far apart. */
 typedef struct gd_gathered { void *memory[4]; } gd_gathered;
 
 gd_status gd_gather_targets(gd_problem *problem, gd_gathered *gathered);

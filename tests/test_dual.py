@@ -126,9 +126,9 @@ def test_from_given_weights_whatever_weights_of_rows_sum_to(total):
 def test_kinks_in_slopes_stop_no_line_search():
     X, rng = rows(n=100, d=3000, density=0.01, seed=1), np.random.default_rng(5)
     y = np.where(rng.random(100) < 0.05, 1.0, -1.0)
-    for seed_alpha in (1e-5, 1e-4):
-        result = descend(X, y, loss="squared_hinge", alpha=seed_alpha, tol=1e-3, max_iter=10_000)
-        best = descend(X, y, loss="squared_hinge", alpha=seed_alpha, tol=1e-9, max_iter=100_000)
+    for alpha in (1e-5, 1e-4):
+        result = descend(X, y, loss="squared_hinge", alpha=alpha, tol=1e-3, max_iter=10_000)
+        best = descend(X, y, loss="squared_hinge", alpha=alpha, tol=1e-9, max_iter=100_000)
         assert is_dual(result) and result.converged and is_dual(best)
         assert result.error <= best.error * (1 + 1e-3)
 
